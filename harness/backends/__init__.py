@@ -1,0 +1,1 @@
+"""Adapters: one file a framework, the only place that imports it."""

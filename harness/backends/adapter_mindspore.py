@@ -1,0 +1,97 @@
+"""MindSpore behind the backend protocol."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+import numpy as np
+
+from harness.backends.pipeline import PipelineBackend
+from harness.backends.protocol import Request
+
+PACKAGE = "mindspore"
+DEVICES = ("cpu",)
+MODES = ("",)
+REQUIRES = "mindspore>=2.10,<2.11"
+# By these words MindSpore says that a computation or a dtype has no kernel on the device.
+LACKING = ("Select CPU operator", "unsupported data type", "Unsupported op", "is not supported on CPU")
+
+
+def conflict() -> Optional[str]:
+    """What in this environment keeps an installed MindSpore from working."""
+    if int(np.__version__.split(".")[0]) >= 2:
+        return (
+            f"NumPy {np.__version__} is installed, but parts of MindSpore are built for NumPy 1 and fail inside an "
+            "operator with NumPy 2; mend it with: python -m pip install 'numpy<2'"
+        )
+    return None
+
+
+class Adapter(PipelineBackend):
+    """MindSpore on the CPU, PyNative. Launches are blocking, so that an error belongs to its own trial."""
+
+    def __init__(self, device: str = "cpu", mode: str = "", threads: int = 1) -> None:
+        """Import MindSpore, choose the device and make launches synchronous."""
+        os.environ.setdefault("GLOG_v", "3")
+        self.mindspore = importlib.import_module("mindspore")
+        self.no_init = importlib.import_module("mindspore.nn.utils").no_init_parameters
+        self.mindspore.set_device("CPU")
+        self.mindspore.set_context(mode=self.mindspore.PYNATIVE_MODE)
+        self.mindspore.runtime.launch_blocking()
+
+    def provenance(self) -> Mapping[str, Any]:
+        """See the protocol."""
+        return {
+            "framework": "mindspore",
+            "version": self.mindspore.__version__,
+            "device": "cpu",
+            "driver": None,
+            "threads": os.environ.get("OMP_NUM_THREADS"),
+            "mode": "pynative",
+            "launch_blocking": True,
+            "hf32": None,
+            "deterministic": None,
+        }
+
+    def resolve(self, call: str) -> Any:
+        """See PipelineBackend."""
+        module, _, name = call.rpartition(".")
+        return getattr(importlib.import_module(module), name)
+
+    def to_tensor(self, array: np.ndarray[Any, Any]) -> Any:
+        """See PipelineBackend."""
+        return self.mindspore.Tensor(array)
+
+    def to_arrays(self, output: Any) -> Dict[str, np.ndarray[Any, Any]]:
+        """See PipelineBackend. Waits for the computation: errors of asynchronous launches surface here."""
+        outputs = output if isinstance(output, (tuple, list)) else (output,)
+        names = ["output"] + [f"output_{index}" for index in range(1, len(outputs))]
+        return {name: tensor.asnumpy() for name, tensor in zip(names, outputs)}
+
+    def parameters(self, layer: Any) -> Dict[str, Tuple[int, ...]]:
+        """See PipelineBackend."""
+        return {name: tuple(parameter.shape) for name, parameter in layer.parameters_and_names()}
+
+    def assign(self, layer: Any, name: str, array: np.ndarray[Any, Any]) -> None:
+        """See PipelineBackend."""
+        dict(layer.parameters_and_names())[name].set_data(self.mindspore.Tensor(array))
+
+    def read(self, layer: Any, name: str) -> np.ndarray[Any, Any]:
+        """One parameter's value."""
+        value: np.ndarray[Any, Any] = dict(layer.parameters_and_names())[name].asnumpy()
+        return value
+
+    def prepare(self, layer: Any, request: Request) -> Any:
+        """See PipelineBackend. Parameters take the inputs' dtype before they are loaded."""
+        dtype = self.mindspore.Tensor(request.inputs[0][:0]).dtype if request.inputs[0].dtype != np.float32 else None
+        if dtype is not None:
+            for parameter in layer.get_parameters():
+                parameter.set_dtype(dtype)
+        return layer
+
+    def unsupported(self, error: BaseException) -> bool:
+        """See PipelineBackend."""
+        return any(words in str(error) for words in LACKING) or super().unsupported(error)

@@ -1,0 +1,327 @@
+"""The adjudicator: what a torch call is by its documentation, computed in NumPy in the dtype of its input.
+
+It answers to the dotted names, argument names and defaults of torch and imports no framework. Exact integers (int64)
+or float64 in, the same out, so that it can say which of two frameworks is off.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from typing import Any, Union
+
+import numpy as np
+
+from harness.backends.convolution import Array, Geometry, Pairs, conv, conv_transpose, pad, same_amounts
+from harness.backends.pipeline import PipelineBackend
+
+IntOrTuple = Union[int, Sequence[int]]
+
+# torch's names of the padding modes of a convolution, and those of ``pad``.
+PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
+
+
+class Layer:
+    """What all layers here share.
+
+    Attributes:
+        state: parameters by torch's names; zeros at first, of the smallest dtype, which yields to that of the input.
+    """
+
+    rank = 0
+
+    def __init__(self) -> None:
+        self.state: dict[str, Array] = {}
+
+    def __call__(self, x: Array) -> Array:
+        """The layer of x, in x's dtype."""
+        raise NotImplementedError
+
+
+class Identity(Layer):
+    """The input itself, whatever the arguments (page ``torch.nn.Identity``)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def __call__(self, x: Array) -> Array:
+        """Any shape and dtype, unchanged."""
+        return x
+
+
+class _Pad(Layer):
+    mode = "constant"
+
+    def __init__(self, padding: IntOrTuple) -> None:
+        super().__init__()
+        given = _integers(padding, 2 * self.rank, "padding")
+        # torch counts from the last axis: left, right, top, bottom.
+        self.amounts: Pairs = tuple((given[2 * i], given[2 * i + 1]) for i in reversed(range(self.rank)))
+        self.value: float = 0
+
+    def __call__(self, x: Array) -> Array:
+        # torch.nn.functional.pad: constant padding takes any number of axes, the others with or without a batch.
+        if self.mode != "constant" and x.ndim not in (self.rank + 1, self.rank + 2):
+            raise ValueError(f"expected {self.rank + 1} or {self.rank + 2} axes, got the shape {x.shape}")
+        return pad(x, self.amounts, self.mode, self.value)
+
+
+class ZeroPad1d(_Pad):
+    """Page ``torch.nn.ZeroPad1d``: (left, right) zeros; negative amounts crop. ``ValueError`` as :func:`pad`."""
+
+    rank = 1
+
+
+class ZeroPad2d(_Pad):
+    """Page ``torch.nn.ZeroPad2d``: (left, right, top, bottom) zeros; negative amounts crop."""
+
+    rank = 2
+
+
+class ConstantPad1d(_Pad):
+    """Page ``torch.nn.ConstantPad1d``. ``NotImplementedError`` where the input's dtype cannot hold the value."""
+
+    rank = 1
+
+    def __init__(self, padding: IntOrTuple, value: float) -> None:
+        super().__init__(padding)
+        self.value = value
+
+
+class ConstantPad2d(ConstantPad1d):
+    """Page ``torch.nn.ConstantPad2d``, otherwise as :class:`ConstantPad1d`."""
+
+    rank = 2
+
+
+class ReflectionPad1d(_Pad):
+    """Page ``torch.nn.ReflectionPad1d``: (N, C, W) or (C, W); padding smaller than W, else ``ValueError``."""
+
+    rank = 1
+    mode = "reflect"
+
+
+class ReflectionPad2d(ReflectionPad1d):
+    """Page ``torch.nn.ReflectionPad2d``: (N, C, H, W) or (C, H, W)."""
+
+    rank = 2
+
+
+class ReplicationPad1d(_Pad):
+    """Page ``torch.nn.ReplicationPad1d``: (N, C, W) or (C, W), the border repeated."""
+
+    rank = 1
+    mode = "replicate"
+
+
+class ReplicationPad2d(ReplicationPad1d):
+    """Page ``torch.nn.ReplicationPad2d``: (N, C, H, W) or (C, H, W)."""
+
+    rank = 2
+
+
+class CircularPad1d(_Pad):
+    """Page ``torch.nn.CircularPad1d``: (N, C, W) or (C, W); padding at most W, else ``ValueError``."""
+
+    rank = 1
+    mode = "circular"
+
+
+class CircularPad2d(CircularPad1d):
+    """Page ``torch.nn.CircularPad2d``: (N, C, H, W) or (C, H, W)."""
+
+    rank = 2
+
+
+class _Convolution(Layer):
+    """The part that both directions share: checked arguments, a batch axis, channels."""
+
+    def __init__(
+        self,
+        channels: tuple[int, int],
+        stride: IntOrTuple,
+        padding: Pairs,
+        dilation: IntOrTuple,
+        groups: int,
+    ) -> None:
+        super().__init__()
+        self.channels, groups = _integers(channels, 2, "channels", least=1), _integer(groups, "groups", least=1)
+        if any(count % groups for count in self.channels):
+            raise ValueError(f"{groups} groups do not divide in_channels and out_channels {self.channels}")
+        strides = _integers(stride, self.rank, "stride", least=1)
+        self.geometry = Geometry(strides, padding, _integers(dilation, self.rank, "dilation", least=1), groups)
+
+    def _build(self, weight: tuple[int, ...], bias: bool) -> None:
+        # The smallest dtype, because NumPy promotes it to any other: zeros must not turn integers into reals.
+        self.state["weight"] = np.zeros(weight, np.int8)
+        if bias:
+            self.state["bias"] = np.zeros(self.channels[1], np.int8)
+
+    def __call__(self, x: Array) -> Array:
+        if x.ndim not in (self.rank + 1, self.rank + 2):
+            raise ValueError(f"expected {self.rank + 1} or {self.rank + 2} axes, got the shape {x.shape}")
+        if x.shape[-self.rank - 1] != self.channels[0]:
+            raise ValueError(f"expected {self.channels[0]} channels, got the shape {x.shape}")
+        return self._run(x) if x.ndim == self.rank + 2 else self._run(x[np.newaxis])[0]
+
+    def _run(self, x: Array) -> Array:
+        raise NotImplementedError
+
+
+class Conv1d(_Convolution):
+    r"""Page ``torch.nn.Conv1d``: (N, C, L) or (C, L).
+
+    ``state`` has weight (out_channels, in_channels / groups, \*kernel_size) and, with a bias, bias (out_channels,).
+    Raises ``ValueError`` for arguments and shapes that the page excludes; the call ``OverflowError`` as :func:`conv`.
+    """
+
+    rank = 1
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: IntOrTuple,
+        stride: IntOrTuple = 1,
+        padding: str | IntOrTuple = 0,
+        dilation: IntOrTuple = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+    ) -> None:
+        if padding_mode not in PADDING_MODES:
+            raise ValueError(f"padding_mode {padding_mode!r} is none of {', '.join(PADDING_MODES)}")
+        self.mode = PADDING_MODES[padding_mode]
+        kernel = _integers(kernel_size, self.rank, "kernel_size", least=1)
+        self.padding = self._amounts(padding, kernel, stride, dilation)
+        # Padded beforehand and in every mode alike, so the convolution itself has nothing left to pad.
+        super().__init__((in_channels, out_channels), stride, ((0, 0),) * self.rank, dilation, groups)
+        self._build((self.channels[1], self.channels[0] // self.geometry.groups, *kernel), bias)
+
+    def _amounts(
+        self, padding: str | IntOrTuple, kernel: tuple[int, ...], stride: IntOrTuple, dilation: IntOrTuple
+    ) -> Pairs:
+        if not isinstance(padding, str):
+            return tuple((p, p) for p in _integers(padding, self.rank, "padding", least=0))
+        if padding == "valid":
+            return ((0, 0),) * self.rank
+        if padding != "same":
+            raise ValueError(f"padding {padding!r} is neither a number nor 'same' nor 'valid'")
+        if set(_integers(stride, self.rank, "stride")) != {1}:
+            raise ValueError("padding='same' needs a stride of 1")
+        return same_amounts(kernel, _integers(dilation, self.rank, "dilation", least=1))
+
+    def _run(self, x: Array) -> Array:
+        return conv(pad(x, self.padding, self.mode), self.state["weight"], self.geometry, self.state.get("bias"))
+
+
+class Conv2d(Conv1d):
+    """Page ``torch.nn.Conv2d``: (N, C, H, W) or (C, H, W); otherwise as :class:`Conv1d`."""
+
+    rank = 2
+
+
+class ConvTranspose1d(_Convolution):
+    r"""Page ``torch.nn.ConvTranspose1d``: (N, C, L) or (C, L).
+
+    ``state`` has weight (in_channels, out_channels / groups, \*kernel_size) and, with a bias, bias (out_channels,).
+    Raises ``ValueError`` for arguments and shapes that the page excludes, among them an output_padding that is not
+    smaller than stride or dilation; the call ``OverflowError`` as :func:`conv_transpose`.
+    """
+
+    rank = 1
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: IntOrTuple,
+        stride: IntOrTuple = 1,
+        padding: IntOrTuple = 0,
+        output_padding: IntOrTuple = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: IntOrTuple = 1,
+        padding_mode: str = "zeros",
+    ) -> None:
+        if padding_mode != "zeros":
+            raise ValueError(f"a transposed convolution has padding_mode 'zeros' only, not {padding_mode!r}")
+        crops = tuple((p, p) for p in _integers(padding, self.rank, "padding", least=0))
+        super().__init__((in_channels, out_channels), stride, crops, dilation, groups)
+        self.output_padding = _integers(output_padding, self.rank, "output_padding", least=0)
+        limits = [max(pair) for pair in zip(self.geometry.stride, self.geometry.dilation)]
+        if any(map(operator.ge, self.output_padding, limits)):
+            raise ValueError(f"output_padding {self.output_padding} is not smaller than stride or dilation")
+        kernel = _integers(kernel_size, self.rank, "kernel_size", least=1)
+        self._build((self.channels[0], self.channels[1] // self.geometry.groups, *kernel), bias)
+
+    def _run(self, x: Array) -> Array:
+        return conv_transpose(x, self.state["weight"], self.geometry, self.state.get("bias"), self.output_padding)
+
+
+class ConvTranspose2d(ConvTranspose1d):
+    """Page ``torch.nn.ConvTranspose2d``: (N, C, H, W) or (C, H, W); otherwise as :class:`ConvTranspose1d`."""
+
+    rank = 2
+
+
+_LAYERS: tuple[type[Layer], ...] = (
+    *(Identity, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, ZeroPad1d, ZeroPad2d, ConstantPad1d, ConstantPad2d),
+    *(ReflectionPad1d, ReflectionPad2d, ReplicationPad1d, ReplicationPad2d, CircularPad1d, CircularPad2d),
+)
+LAYERS: Mapping[str, type[Layer]] = {f"torch.nn.{layer.__name__}": layer for layer in _LAYERS}
+
+
+class Adapter(PipelineBackend):
+    """The adjudicator behind the protocol of every backend; mode and threads are taken and have no effect."""
+
+    def __init__(self, device: str = "cpu", mode: str = "", threads: int = 1) -> None:
+        if device != "cpu":
+            raise ValueError(f"the NumPy adjudicator runs on the cpu only, not on {device!r}")
+
+    def provenance(self) -> dict[str, Any]:
+        """Framework, version and device, as JSON values."""
+        return {"framework": "numpy", "version": np.__version__, "device": "cpu"}
+
+    def resolve(self, call: str) -> Any:
+        """The layer with torch's dotted name. Raises ``NotImplementedError`` for a call that has no definition here."""
+        if call not in LAYERS:
+            raise NotImplementedError(f"the adjudicator has no definition of {call}")
+        return LAYERS[call]
+
+    def to_tensor(self, array: Array) -> Array:
+        """The array itself, dtype kept."""
+        return np.asarray(array)
+
+    def to_arrays(self, output: Any) -> dict[str, Array]:
+        """The one output."""
+        return {"output": output}
+
+    def parameters(self, layer: Any) -> dict[str, tuple[int, ...]]:
+        """Name and shape of each parameter."""
+        return {name: array.shape for name, array in layer.state.items()}
+
+    def assign(self, layer: Any, name: str, array: Array) -> None:
+        """Set one parameter."""
+        layer.state[name] = np.asarray(array)
+
+
+def _integer(value: Any, name: str, least: int | None = None) -> int:
+    # True is an index to Python; as a size it is a mistake.
+    try:
+        number = operator.index(value) if not isinstance(value, (bool, np.bool_)) else None
+    except TypeError:
+        number = None
+    if number is None or (least is not None and number < least):
+        wanted = "an integer" if least is None else f"an integer of at least {least}"
+        raise ValueError(f"{name} must be {wanted}, not {value!r}")
+    return number
+
+
+def _integers(value: Any, count: int, name: str, least: int | None = None) -> tuple[int, ...]:
+    """One integer for each of ``count`` places, from one for all or a sequence of them."""
+    if not isinstance(value, (tuple, list)):
+        return (_integer(value, name, least),) * count
+    if len(value) != count:
+        raise ValueError(f"{name} {tuple(value)} must have {count} entries")
+    return tuple(_integer(entry, name, least) for entry in value)

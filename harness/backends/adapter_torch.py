@@ -1,0 +1,77 @@
+"""torch behind the backend protocol."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+import numpy as np
+
+from harness.backends.pipeline import PipelineBackend
+from harness.backends.protocol import Request
+
+PACKAGE = "torch"
+DEVICES = ("cpu",)
+MODES = ("",)
+REQUIRES = "torch>=2.13,<2.14"
+
+
+def conflict() -> Optional[str]:
+    """What in this environment keeps an installed torch from working; nothing is known to."""
+    return None
+
+
+class Adapter(PipelineBackend):
+    """Eager torch on the CPU. Layers are built in the inputs' dtype; outputs are detached."""
+
+    def __init__(self, device: str = "cpu", mode: str = "", threads: int = 1) -> None:
+        """Import torch and set its threads."""
+        self.torch = importlib.import_module("torch")
+        self.torch.set_num_threads(threads)
+        self.torch.use_deterministic_algorithms(True)
+
+    def provenance(self) -> Mapping[str, Any]:
+        """See the protocol."""
+        return {
+            "framework": "torch",
+            "version": self.torch.__version__,
+            "device": "cpu",
+            "driver": None,
+            "threads": self.torch.get_num_threads(),
+            "tf32": self.torch.backends.cuda.matmul.allow_tf32,
+            "deterministic": self.torch.are_deterministic_algorithms_enabled(),
+            "mkldnn": self.torch.backends.mkldnn.is_available(),
+        }
+
+    def resolve(self, call: str) -> Any:
+        """See PipelineBackend."""
+        module, _, name = call.rpartition(".")
+        return getattr(importlib.import_module(module), name)
+
+    def to_tensor(self, array: np.ndarray[Any, Any]) -> Any:
+        """See PipelineBackend."""
+        return self.torch.from_numpy(array.copy())
+
+    def to_arrays(self, output: Any) -> Dict[str, np.ndarray[Any, Any]]:
+        """See PipelineBackend."""
+        outputs = output if isinstance(output, (tuple, list)) else (output,)
+        names = ["output"] + [f"output_{index}" for index in range(1, len(outputs))]
+        return {name: tensor.detach().numpy() for name, tensor in zip(names, outputs)}
+
+    def parameters(self, layer: Any) -> Dict[str, Tuple[int, ...]]:
+        """See PipelineBackend."""
+        return {name: tuple(parameter.shape) for name, parameter in layer.named_parameters()}
+
+    def assign(self, layer: Any, name: str, array: np.ndarray[Any, Any]) -> None:
+        """See PipelineBackend."""
+        with self.torch.no_grad():
+            dict(layer.named_parameters())[name].copy_(self.torch.from_numpy(array))
+
+    def read(self, layer: Any, name: str) -> np.ndarray[Any, Any]:
+        """One parameter's value."""
+        value: np.ndarray[Any, Any] = dict(layer.named_parameters())[name].detach().numpy()
+        return value
+
+    def prepare(self, layer: Any, request: Request) -> Any:
+        """See PipelineBackend."""
+        return layer.to(self.torch.from_numpy(request.inputs[0][:0].copy()).dtype)

@@ -1,0 +1,95 @@
+"""What every adapter has in common: run the steps in order and say in which phase an error arose."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from typing import Any, Callable, Dict, List, Mapping, Tuple
+
+import numpy as np
+
+from harness.backends.protocol import Failure, Observation, Phase, Request, Step
+
+Array = np.ndarray[Any, Any]
+
+
+class StateMismatch(Exception):
+    """The weights that the case file aligns do not fit the layer that the framework built."""
+
+
+class PipelineBackend:
+    """A backend whose framework has classes to construct and call, or functions of tensors.
+
+    A framework's adapter fills in the five hooks below; the order of the phases and the errors are handled here.
+    """
+
+    def resolve(self, call: str) -> Any:
+        """The class or function with this dotted name. Raises AttributeError or ImportError where there is none."""
+        raise NotImplementedError
+
+    def to_tensor(self, array: Array) -> Any:
+        """The framework's tensor of this array, dtype kept."""
+        raise NotImplementedError
+
+    def to_arrays(self, output: Any) -> Dict[str, Array]:
+        """The output tensors by name, synchronised; a single one is called ``output``."""
+        raise NotImplementedError
+
+    def parameters(self, layer: Any) -> Dict[str, Tuple[int, ...]]:
+        """Name and shape of each parameter of a built layer."""
+        raise NotImplementedError
+
+    def assign(self, layer: Any, name: str, array: Array) -> None:
+        """Set one parameter, whose shape has been checked."""
+        raise NotImplementedError
+
+    def prepare(self, layer: Any, request: Request) -> Any:
+        """A chance to bring a freshly built step to the request's dtype or mode."""
+        return layer
+
+    def unsupported(self, error: BaseException) -> bool:
+        """Whether the framework says by this error that it lacks the computation on this device."""
+        return isinstance(error, NotImplementedError)
+
+    def observe(self, request: Request) -> Observation:
+        """Construct, load, call, fetch; see :class:`harness.backends.protocol.Backend`."""
+        phase = Phase.CONSTRUCT
+        start = time.perf_counter()
+        try:
+            steps = [self._construct(step, request) for step in request.steps]
+            phase = Phase.LOAD
+            if request.state is not None:
+                self._load(steps[request.layer], request.state)
+            phase = Phase.CALL
+            output = self._call(steps, request)
+            phase = Phase.FETCH
+            outputs = self.to_arrays(output)
+        except Exception as error:
+            failure = Failure(phase, type(error).__name__, str(error).strip(), self.unsupported(error))
+            return Observation({}, failure, time.perf_counter() - start)
+        return Observation(outputs, None, time.perf_counter() - start)
+
+    def _construct(self, step: Step, request: Request) -> Callable[..., Any]:
+        thing = self.resolve(step.call)
+        if inspect.isclass(thing):
+            built: Callable[..., Any] = self.prepare(thing(*step.args, **step.kwargs), request)
+            return built
+        return lambda *tensors: thing(*tensors, *step.args, **step.kwargs)
+
+    def _load(self, layer: Any, state: Mapping[str, Array]) -> None:
+        # Frameworks are lenient here (MindSpore's set_data takes any shape without a word), so the check is ours.
+        built, given = self.parameters(layer), {name: array.shape for name, array in state.items()}
+        if built != given:
+            raise StateMismatch(f"the layer has {_listed(built)}, the case file aligns {_listed(given)}")
+        for name, array in state.items():
+            self.assign(layer, name, array)
+
+    def _call(self, steps: List[Callable[..., Any]], request: Request) -> Any:
+        value = steps[0](*[self.to_tensor(array) for array in request.inputs])
+        for step in steps[1:]:
+            value = step(value)
+        return value
+
+
+def _listed(shapes: Mapping[str, Tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {tuple(shape)}" for name, shape in sorted(shapes.items())) or "no parameters"

@@ -1,0 +1,82 @@
+"""What travels between the runner and a backend: NumPy in, NumPy out.
+
+This file and the adapters stay within Python 3.9 syntax, because an adapter may run in an older interpreter
+than the harness does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Mapping, Optional, Protocol, Tuple
+
+import numpy as np
+
+
+class Phase(str, Enum):
+    """Where in an observation a side failed."""
+
+    CONSTRUCT = "construct"
+    LOAD = "load"
+    CALL = "call"
+    FETCH = "fetch"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of a pipeline: a class that is constructed and then called, or a function of its first argument."""
+
+    call: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    args: Tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        given = [repr(value) for value in self.args]
+        given += [f"{name}={value!r}" for name, value in self.kwargs.items()]
+        return f"{self.call}({', '.join(given)})"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One pipeline to run.
+
+    Attributes:
+        steps: the calls in order; each receives the output of the one before.
+        layer: index of the step that owns the state.
+        inputs: positional inputs of the first step, in order.
+        state: parameters in this side's own names and layouts. ``None`` leaves the freshly built ones in place.
+    """
+
+    steps: Tuple[Step, ...]
+    layer: int
+    inputs: Tuple[np.ndarray[Any, Any], ...]
+    state: Optional[Mapping[str, np.ndarray[Any, Any]]]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a side gave no output. ``unsupported`` means that the backend says it lacks this on this device."""
+
+    phase: Phase
+    type: str
+    message: str
+    unsupported: bool = False
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a side did: its output tensors by name, or its failure; and the seconds that it took."""
+
+    outputs: Mapping[str, np.ndarray[Any, Any]]
+    failure: Optional[Failure]
+    seconds: float
+
+
+class Backend(Protocol):
+    """The narrow door to a framework."""
+
+    def provenance(self) -> Mapping[str, Any]:
+        """Framework, version, device, threads and numerical flags, as JSON values."""
+
+    def observe(self, request: Request) -> Observation:
+        """Run the request. Errors of the framework come back as the observation's failure, never as exceptions."""

@@ -1,0 +1,76 @@
+"""From a target's name to a backend, or to the reason why it cannot run here. Imports no framework."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import harness.backends
+from harness.backends.protocol import Backend
+from harness.errors import HarnessError, did_you_mean
+from harness.model import Target
+
+PREFIX = "adapter_"
+DEVICES = ("cpu", "gpu", "ascend")
+
+
+@cache
+def frameworks() -> tuple[str, ...]:
+    """The frameworks that have an adapter file here, the adjudicator's NumPy among them."""
+    modules = pkgutil.iter_modules(harness.backends.__path__)
+    return tuple(sorted(each.name.removeprefix(PREFIX) for each in modules if each.name.startswith(PREFIX)))
+
+
+def parse(text: str) -> Target:
+    """``framework@device[:mode]``. Raises HarnessError for anything else."""
+    framework, at, rest = text.partition("@")
+    device, _, mode = rest.partition(":")
+    if not at or not device:
+        raise HarnessError(f"target '{text}': expected framework@device[:mode], as in mindspore@cpu")
+    if framework not in frameworks():
+        raise HarnessError(f"target '{text}': unknown framework ({did_you_mean(framework, frameworks())})")
+    if device not in DEVICES:
+        raise HarnessError(f"target '{text}': unknown device ({did_you_mean(device, DEVICES)})")
+    return Target(framework, device, mode)
+
+
+def obstacle(target: Target) -> str | None:
+    """Why the target cannot run here, with the remedy; ``None`` if it can, as far as can be told without importing."""
+    adapter = _adapter(target.framework)
+    if target.device not in adapter.DEVICES:
+        return f"no adapter for {target.framework} on {target.device} yet (it has: {', '.join(adapter.DEVICES)})"
+    if target.mode not in adapter.MODES:
+        return f"{target.framework} has no mode '{target.mode}' here (it has: {', '.join(filter(None, adapter.MODES))})"
+    if importlib.util.find_spec(adapter.PACKAGE) is None:
+        return f"{target.framework} is not installed; install it with: python -m pip install '{adapter.REQUIRES}'"
+    reason: str | None = adapter.conflict()
+    return reason
+
+
+def version(framework: str) -> str | None:
+    """The installed version, from the package's metadata."""
+    try:
+        return importlib.metadata.version(framework)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+@cache
+def backend(target: Target, threads: int) -> Backend:
+    """The target's backend; imports the framework. One a process, since devices can be set once only."""
+    made: Backend = _adapter(target.framework).Adapter(target.device, target.mode, threads)
+    return made
+
+
+def provenance(target: Target) -> Mapping[str, Any]:
+    """What can be said of a target without importing its framework."""
+    return {"framework": target.framework, "version": version(target.framework), "device": target.device}
+
+
+def _adapter(framework: str) -> Any:
+    return importlib.import_module(f"harness.backends.{PREFIX}{framework}")

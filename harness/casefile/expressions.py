@@ -1,0 +1,107 @@
+"""Expressions over a case's names: ``=max(s, d) - 1``. Evaluated by simpleeval, never by ``eval``."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from simpleeval import EvalWithCompoundTypes, InvalidExpression
+
+from harness.errors import did_you_mean
+
+
+def axis(value: Any, index: int) -> Any:
+    """The value for one spatial axis of an argument that may be one number for all: ``axis(3, 1) == 3``."""
+    return value[index] if isinstance(value, tuple) else value
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {"axis": axis, "abs": abs, "len": len, "max": max, "min": min, "sum": sum}
+CONSTANTS = {"true": True, "false": False, "none": None, "True": True, "False": False, "None": None}
+
+
+class ExpressionError(Exception):
+    """What is wrong with an expression, and a hint. The caller knows the place."""
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        """Keep the two parts apart."""
+        self.problem, self.hint = problem, hint
+        super().__init__(problem)
+
+
+class Expression:
+    """A parsed expression that remembers its results: sweeps ask for the same few values again and again."""
+
+    def __init__(self, text: str) -> None:
+        """Parse. Raises ExpressionError if the text is no expression."""
+        self.text = text
+        try:
+            self._node = EvalWithCompoundTypes.parse(text)
+        except (InvalidExpression, SyntaxError) as error:
+            raise ExpressionError(f"'{text}' is no expression", str(error).splitlines()[0]) from None
+        found = {node.id for node in ast.walk(self._node) if isinstance(node, ast.Name)}
+        self.names = tuple(sorted(found - FUNCTIONS.keys() - CONSTANTS.keys()))
+        self._results: dict[tuple[Any, ...], Any] = {}
+
+    def check(self, known: Iterable[str]) -> None:
+        """Raise ExpressionError for a name that is not known."""
+        known = set(known)
+        for name in self.names:
+            if name not in known:
+                raise ExpressionError(f"unknown name '{name}' in '{self.text}'", did_you_mean(name, known))
+
+    def __call__(self, values: Mapping[str, Any]) -> Any:
+        """The value under these names. Raises ExpressionError if it cannot be computed."""
+        key = tuple((type(values[name]), values[name]) for name in self.names)
+        if key not in self._results:
+            self._results[key] = self._compute(values)
+        return self._results[key]
+
+    def _compute(self, values: Mapping[str, Any]) -> Any:
+        names = {name: values[name] for name in self.names} | CONSTANTS
+        try:
+            evaluator = EvalWithCompoundTypes(functions=FUNCTIONS, names=names)
+            return evaluator.eval(self.text, previously_parsed=self._node)
+        except Exception as error:  # whatever the arithmetic of the given values raises
+            given = ", ".join(f"{name}={values[name]!r}" for name in self.names)
+            raise ExpressionError(f"'{self.text}' fails for {given}", f"{type(error).__name__}: {error}") from None
+
+
+def compile_tree(node: Any) -> Any:
+    """A tree of YAML values with each ``=`` string replaced by its Expression, and lists by tuples."""
+    if isinstance(node, str):
+        return Expression(node[1:].strip()) if node.startswith("=") else str(node)
+    if isinstance(node, Mapping):
+        return {str(key): compile_tree(value) for key, value in node.items()}
+    if isinstance(node, list | tuple):
+        return tuple(compile_tree(item) for item in node)
+    return plain(node)
+
+
+def plain(value: Any) -> Any:
+    """The bare Python value of a YAML scalar or list; the parser's own number types would show in records."""
+    if isinstance(value, bool) or value is None:
+        return value
+    for kind in (int, float, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return tuple(plain(item) for item in value)
+
+
+def evaluate_tree(node: Any, values: Mapping[str, Any]) -> Any:
+    """The compiled tree under these values."""
+    if isinstance(node, Expression):
+        return node(values)
+    if isinstance(node, dict):
+        return {key: evaluate_tree(value, values) for key, value in node.items()}
+    if isinstance(node, tuple):
+        return tuple(evaluate_tree(item, values) for item in node)
+    return node
+
+
+def expressions_in(node: Any, key: tuple[str | int, ...] = ()) -> list[tuple[tuple[str | int, ...], Expression]]:
+    """Every expression of a compiled tree, with its key."""
+    if isinstance(node, Expression):
+        return [(key, node)]
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, tuple) else ()
+    return [found for part, child in children for found in expressions_in(child, (*key, part))]

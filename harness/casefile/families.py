@@ -1,0 +1,134 @@
+"""Families and their expansion to cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from harness.casefile.expressions import evaluate_tree
+from harness.casefile.sides import SideSpec
+from harness.casefile.sweep import Coverage, Exclusion, Row, enumerate_rows
+from harness.model import Case, Claim, Expectation, Lane, Parameter, Side, Tier, Tolerance
+
+@dataclass(frozen=True)
+class Document:
+    """A document that claims come from, and the releases that it speaks of."""
+
+    id: str
+    title: str
+    language: str = "en"
+    mindspore: str = ""
+    torch: str = ""
+
+
+@dataclass(frozen=True)
+class CaseFile:
+    """One layer's case file."""
+
+    path: Path
+    layer: str
+    documents: Mapping[str, Document]
+    claims: tuple[Claim, ...]
+    families: tuple[Family, ...]
+
+
+@dataclass(frozen=True)
+class Family:
+    """One parametrised pair of calls with its sweep, exclusions and documented expectation."""
+
+    name: str
+    stem: str
+    layer: str
+    claims: tuple[str, ...]
+    tier: Tier
+    lanes: tuple[Lane, ...]
+    dtypes: tuple[str, ...]
+    expect: Expectation
+    align: bool
+    fixed: Mapping[str, Any]
+    sweep: Mapping[str, tuple[Any, ...]]
+    strength: int | None
+    exclusions: tuple[Exclusion, ...]
+    derive: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    state: Mapping[str, Any]
+    sides: Mapping[str, SideSpec]
+    output_shape: Any
+    tolerances: Mapping[str, Tolerance]
+
+    @cached_property
+    def _enumerated(self) -> tuple[list[Row], Coverage]:
+        return enumerate_rows(self.sweep, self.exclusions, self.strength)
+
+    @property
+    def coverage(self) -> Coverage:
+        """What the cases reach of the sweep."""
+        return self._enumerated[1]
+
+    def cases(self) -> list[Case]:
+        """Every case, in sweep order."""
+        return [self._case(row) for row in self._enumerated[0]]
+
+    def _case(self, row: Row) -> Case:
+        values = {**self.fixed, **row}
+        names = derived(self.derive, values)
+        shape = evaluate_tree(self.output_shape, names)
+        return Case(
+            id=f"{self.stem}/{self.name}/{encode(row)}",
+            layer=self.layer,
+            family=self.name,
+            values=values,
+            swept=tuple(self.sweep),
+            inputs=evaluate_tree(self.inputs, names),
+            state=_parameters(self.state, names, self.sides),
+            sides={framework: Side(spec.steps(names), spec.layer) for framework, spec in self.sides.items()},
+            claims=self.claims,
+            expect=self.expect,
+            lanes=self.lanes,
+            align=self.align,
+            documented_shape=shape,
+            tolerances=self.tolerances,
+        )
+
+
+def derived(derive: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values and, computed in order, the derived names."""
+    names = dict(values)
+    for name, tree in derive.items():
+        names[name] = evaluate_tree(tree, names)
+    return names
+
+
+def encode(row: Row) -> str:
+    """The swept values as part of an id: stable, readable, and without brackets or blanks."""
+    return ",".join(f"{name}={word(value)}" for name, value in row.items()) or "as-given"
+
+
+def word(value: Any) -> str:
+    """One value as part of an id."""
+    if isinstance(value, tuple):
+        return "x".join(word(item) for item in value) or "empty"
+    text = str(value).lower() if isinstance(value, bool) or value is None else str(value)
+    return "".join(char if char.isalnum() or char in "._-+" else "_" for char in text)
+
+
+def _parameters(state: Mapping[str, Any], names: Row, sides: Mapping[str, SideSpec]) -> tuple[Parameter, ...]:
+    taken = []
+    for name, tree in state.items():
+        entry = evaluate_tree(tree, names)
+        if not entry.get("when", True):
+            continue
+        places = {framework: entry.get(framework, {}) for framework in sides}
+        taken.append(
+            Parameter(
+                name=name,
+                shape=entry["shape"],
+                names={side: place["name"] for side, place in places.items() if "name" in place},
+                expand_dims={side: place["expand_dims"] for side, place in places.items() if "expand_dims" in place},
+                lacking=frozenset(side for side, spec in sides.items() if name in spec.lacks),
+            )
+        )
+    return tuple(taken)

@@ -1,0 +1,220 @@
+"""From a parsed case file to checked families. Whatever is wrong becomes one error with its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.casefile.expressions import Expression, ExpressionError, compile_tree, expressions_in, plain
+from harness.casefile.families import CaseFile, Document, Family, derived, word
+from harness.casefile.sides import SideSpec, side_spec
+from harness.casefile.source import Source, read
+from harness.casefile.sweep import Exclusion, exclusion
+from harness.errors import did_you_mean
+from harness.model import Claim, Expectation, Lane, Tier, Tolerance
+
+Tree = Mapping[str, Any]
+
+
+def load(path: Path, frameworks: Iterable[str]) -> CaseFile:
+    """Read, check and expand one case file.
+
+    Args:
+        path: the YAML file.
+        frameworks: names that may stand as sides.
+
+    Raises:
+        CaseFileError: anything that the file says wrong, with line and column; nothing is run on a guess.
+    """
+    frameworks = sorted(frameworks)
+    source = read(path, "cases", frameworks)
+    reader = _Reader(source, path, frameworks)
+    claims = reader.claims()
+    families = tuple(reader.family(name) for name in source.data["families"])
+    reader.check_claims(claims, families)
+    return CaseFile(path, reader.layer, reader.documents(), claims, families)
+
+
+class _Reader:
+    """One pass over a parsed file, with the source at hand for errors."""
+
+    def __init__(self, source: Source, path: Path, frameworks: Sequence[str]) -> None:
+        self.source, self.path, self.data = source, path, source.data
+        self.layer = str(source.data["layer"])
+        self.frameworks = [name for name in frameworks if name in source.data]
+        self._check_sides(frameworks)
+
+    def _check_sides(self, frameworks: Sequence[str]) -> None:
+        if len(self.frameworks) < 2:
+            raise self.source.error([], "two sides are needed", f"frameworks: {', '.join(frameworks)}")
+        for name, entry in self.data.get("state", {}).items():
+            for key in set(entry) - {"shape", "when", *self.frameworks}:
+                raise self.source.error(["state", name, key], "no such side", did_you_mean(key, self.frameworks))
+
+    def documents(self) -> dict[str, Document]:
+        """The documents by id."""
+        return {
+            str(id): Document(str(id), **{str(key): str(value) for key, value in entry.items()})
+            for id, entry in self.data.get("documents", {}).items()
+        }
+
+    def claims(self) -> tuple[Claim, ...]:
+        """The claims, each of a known document."""
+        documents = self.data.get("documents", {})
+        for id, entry in self.data.get("claims", {}).items():
+            if entry["document"] not in documents:
+                hint = did_you_mean(entry["document"], documents)
+                raise self.source.error(["claims", id, "document"], f"unknown document '{entry['document']}'", hint)
+        return tuple(
+            Claim(str(id), self.layer, str(entry["document"]), str(entry["where"]), str(entry["says"]))
+            for id, entry in self.data.get("claims", {}).items()
+        )
+
+    def check_claims(self, claims: Sequence[Claim], families: Sequence[Family]) -> None:
+        """Each claim is tested by a family."""
+        tested = {claim for family in families for claim in family.claims}
+        for claim in claims:
+            if claim.id not in tested:
+                hint = "name it under 'claims:' of the family that could refute it"
+                raise self.source.error(["claims", claim.id], "no family tests this claim", hint)
+
+    def family(self, name: str) -> Family:
+        """One family, merged with the layer's part, checked, and expanded once."""
+        key, entry = ["families", name], self.data["families"][name]
+        self._check_reason(key, entry)
+        sweep = self._sweep([*key, "sweep"], entry.get("sweep", {}))
+        fixed = {str(k): plain(v) for k, v in {**self.data.get("values", {}), **entry.get("values", {})}.items()}
+        fixed = {k: v for k, v in fixed.items() if k not in sweep}
+        derive = self._compiled([*key, "derive"], {**self.data.get("derive", {}), **entry.get("derive", {})})
+        known = self._check_derived(key, derive, {*fixed, *sweep})
+        family = Family(
+            name=str(name),
+            stem=self.path.stem,
+            layer=self.layer,
+            claims=tuple(map(str, entry.get("claims", ()))),
+            tier=Tier(entry.get("tier", "default")),
+            lanes=self._lanes(entry),
+            dtypes=tuple(map(str, entry.get("dtypes", self.data.get("dtypes", ["float32"])))),
+            expect=Expectation(entry["expect"]),
+            align=bool(entry.get("align", True)),
+            fixed=fixed,
+            sweep=sweep,
+            strength=entry.get("cover"),
+            exclusions=self._exclusions([*key, "exclude"], entry.get("exclude", ()), sweep, fixed, derive, known),
+            derive=derive,
+            inputs=self._compiled(["inputs"], self.data["inputs"]),
+            state=self._compiled(["state"], self.data.get("state", {})),
+            sides={framework: self._side(key, framework, entry) for framework in self.frameworks},
+            output_shape=self._compiled([*key, "output_shape"], entry.get("output_shape")),
+            tolerances={str(k): Tolerance(**v) for k, v in self.data.get("tolerance", {}).items()},
+        )
+        self._check_names(key, family, known)
+        self._check_expansion(key, family)
+        return family
+
+    def _check_reason(self, key: Sequence[str], entry: Tree) -> None:
+        if "claims" not in entry and "because" not in entry:
+            hint = "add 'claims: [id]', or 'because: reason'"
+            raise self.source.error(key, "a family needs a claim or a reason", hint)
+        for index, claim in enumerate(entry.get("claims", ())):
+            if claim not in self.data.get("claims", {}):
+                hint = did_you_mean(claim, self.data.get("claims", {}))
+                raise self.source.error([*key, "claims", index], f"unknown claim '{claim}'", hint)
+
+    def _lanes(self, entry: Tree) -> tuple[Lane, ...]:
+        # A layer with a tolerance table has no accumulation to keep exact.
+        usual = [Lane.ROUNDING] if "tolerance" in self.data else list(Lane)
+        return tuple(Lane(lane) for lane in entry.get("lanes", usual))
+
+    def _sweep(self, key: Sequence[str], entry: Tree) -> dict[str, tuple[Any, ...]]:
+        sweep = {str(name): tuple(plain(value) for value in values) for name, values in entry.items()}
+        for name, values in sweep.items():
+            seen: set[str] = set()
+            for index, value in enumerate(values):
+                written = word(value)
+                if written in seen:
+                    raise self.source.error([*key, name, index], f"the value {written} stands twice in the sweep")
+                seen.add(written)
+        return sweep
+
+    def _compiled(self, key: Sequence[str | int], tree: Any) -> Any:
+        try:
+            return compile_tree(tree)
+        except ExpressionError as error:
+            raise self.source.error(key, error.problem, error.hint) from None
+
+    def _check_derived(self, key: Sequence[str], derive: Tree, known: set[str]) -> set[str]:
+        for name, tree in derive.items():
+            place = [*key, "derive", name] if name in self.data["families"][key[1]].get("derive", {}) else ["derive", name]
+            self._check_tree(place, tree, known)
+            known = known | {name}
+        return known
+
+    def _check_tree(self, key: Sequence[str | int], tree: Any, known: set[str]) -> None:
+        for inner, expression in expressions_in(tree):
+            try:
+                expression.check(known)
+            except ExpressionError as error:
+                raise self.source.error([*key, *inner], error.problem, error.hint) from None
+
+    def _side(self, key: Sequence[str], framework: str, entry: Tree) -> SideSpec:
+        return side_spec(self.source, framework, self.data[framework], entry.get(framework, {}), [*key, framework])
+
+    def _exclusions(
+        self, key: Sequence[str], entries: Sequence[Tree], sweep: Tree, fixed: Tree, derive: Tree, known: set[str]
+    ) -> tuple[Exclusion, ...]:
+        found = []
+        for index, entry in enumerate(entries):
+            place = [*key, index, "when"]
+            expression = self._compiled(place, "=" + str(entry["when"]).lstrip("= "))
+            self._check_tree(place, expression, known)
+            names = [name for name in sweep if name in _reached(expression, derive)]
+            left_out = self._tabulate(place, expression, sweep, names, fixed, derive)
+            if not left_out.values:
+                raise self.source.error(place, "this exclusion excludes nothing", "remove it, or mend its condition")
+            found.append(left_out)
+        return tuple(found)
+
+    def _tabulate(
+        self, key: Sequence[str | int], when: Expression, sweep: Tree, names: list[str], fixed: Tree, derive: Tree
+    ) -> Exclusion:
+        needed = {name: tree for name, tree in derive.items() if name in _reached(when, derive)}
+        try:
+            return exclusion(sweep, names, lambda row: when(derived(needed, {**fixed, **row})))
+        except ExpressionError as error:
+            raise self.source.error(key, error.problem, error.hint) from None
+
+    def _check_names(self, key: Sequence[str], family: Family, known: set[str]) -> None:
+        parts: list[tuple[Sequence[str | int], Any]] = [
+            (["inputs"], family.inputs),
+            (["state"], family.state),
+            ([*key, "output_shape"], family.output_shape),
+            *(part for spec in family.sides.values() for part in spec.parts),
+        ]
+        for place, tree in parts:
+            self._check_tree(place, tree, known)
+        trees = [*family.derive.values(), *(tree for _, tree in parts)]
+        used = {name for tree in trees for _, expression in expressions_in(tree) for name in expression.names}
+        for name in family.sweep:
+            if name not in used:
+                raise self.source.error([*key, "sweep", name], f"nothing uses the swept name '{name}'")
+
+    def _check_expansion(self, key: Sequence[str], family: Family) -> None:
+        try:
+            cases = family.cases()
+        except ExpressionError as error:
+            raise self.source.error(key, error.problem, error.hint) from None
+        if not cases:
+            raise self.source.error(key, "no combination is left", "its exclusions leave out everything")
+
+
+def _reached(expression: Expression, derive: Mapping[str, Any]) -> set[str]:
+    """The names that an expression depends on, through derived ones too."""
+    reached, waiting = set[str](), list(expression.names)
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += [inner for _, found in expressions_in(derive.get(name)) for inner in found.names]
+    return reached

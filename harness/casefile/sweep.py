@@ -1,0 +1,92 @@
+"""From swept names and exclusions to rows of values: the full product, or a covering array from covertable."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import covertable
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Combinations that a family leaves out: the swept names that decide it, and their excluded values."""
+
+    names: tuple[str, ...]
+    values: frozenset[tuple[Any, ...]]
+
+    def __call__(self, row: Mapping[str, Any]) -> bool:
+        """Whether the row is left out."""
+        return tuple(row[name] for name in self.names) in self.values
+
+
+def exclusion(sweep: Mapping[str, Sequence[Any]], names: Sequence[str], when: Callable[[Row], Any]) -> Exclusion:
+    """Tabulate a predicate over the product of the names that it depends on, which is small."""
+    combinations = itertools.product(*(sweep[name] for name in names))
+    left_out = frozenset(values for values in combinations if when(dict(zip(names, values, strict=True))))
+    return Exclusion(tuple(names), left_out)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of the sweep the rows reach.
+
+    Attributes:
+        rows: combinations taken.
+        product: size of the full product, excluded combinations included.
+        strength: t of the t-way coverage; the number of swept names for a full product.
+        possible: t-way value tuples that some allowed combination has.
+        covered: how many of these the rows have.
+    """
+
+    rows: int
+    product: int
+    strength: int
+    possible: int
+    covered: int
+
+    @property
+    def share(self) -> float:
+        """Covered over possible; 1.0 where nothing is missed."""
+        return self.covered / self.possible if self.possible else 1.0
+
+
+def enumerate_rows(
+    sweep: Mapping[str, Sequence[Any]], exclusions: Sequence[Exclusion], strength: int | None
+) -> tuple[list[Row], Coverage]:
+    """The rows of a sweep, in a stable order, and the coverage they reach.
+
+    Args:
+        sweep: values of each swept name.
+        exclusions: combinations to leave out.
+        strength: t of a covering array; ``None``, or not below the number of names, takes the full product.
+    """
+    product = math.prod(len(values) for values in sweep.values())
+    if strength is None or strength >= len(sweep):
+        everything = (dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values()))
+        rows = [row for row in everything if not any(leaves_out(row) for leaves_out in exclusions)]
+        return rows, Coverage(len(rows), product, len(sweep), len(rows), len(rows))
+    controller = covertable.main.Controller(
+        {name: list(values) for name, values in sweep.items()},
+        strength=strength,
+        constraints=[_constraint(leaves_out) for leaves_out in exclusions],
+    )
+    rows = [{name: made[name] for name in sweep} for made in controller.make()]
+    places = {name: {value: index for index, value in enumerate(values)} for name, values in sweep.items()}
+    rows.sort(key=lambda row: [places[name][row[name]] for name in sweep])
+    stats = controller.stats
+    possible = stats["total_pairs"] - stats["pruned_pairs"]
+    return rows, Coverage(len(rows), product, strength, possible, _covered(rows, strength))
+
+
+def _constraint(leaves_out: Exclusion) -> dict[str, Any]:
+    return {"operator": "fn", "requires": list(leaves_out.names), "evaluate": lambda row: not leaves_out(row)}
+
+
+def _covered(rows: Sequence[Row], strength: int) -> int:
+    return len({subset for row in rows for subset in itertools.combinations(row.items(), strength)})

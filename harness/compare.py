@@ -1,0 +1,134 @@
+"""Two arrays, actual against expected, and a graded verdict. Sees neither framework nor case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from harness.model import Array, Comparison, Lane, Verdict
+from harness.mutants import missed
+
+
+@dataclass(frozen=True)
+class Judge:
+    """What a comparison is judged by.
+
+    Attributes:
+        lane: whose rules apply.
+        bound: largest allowed distance of either side from the truth, per element.
+        truth: the adjudicator's result; ``None`` where there is none, and the sides are held against each other.
+        unbiased: the adjudicator's result without the bias, for the planted mutants.
+    """
+
+    lane: Lane
+    bound: Array | None
+    truth: Array | None
+    unbiased: Array | None = None
+
+    def outside(self, array: Array, centre: Array) -> Array:
+        """Where the array is further from the centre than the bound allows; non-finite values by place and sign."""
+        difference = _distance(array, centre)
+        bound = self.bound if self.bound is not None and self.bound.shape == difference.shape else 0.0
+        return np.asarray(~(difference <= bound))
+
+
+def compare(actual: Array, expected: Array, tensor: str, judge: Judge) -> Comparison:
+    """Grade actual against expected.
+
+    Shapes and dtypes are compared before values and nothing is cast first. In both lanes each side is held against
+    the adjudicator where there is one; in the exact lane the bound is zero.
+
+    Args:
+        actual: the subject's array.
+        expected: the reference's array.
+        tensor: its name, for the record.
+        judge: lane, bound and truth.
+    """
+    shapes: dict[str, Any] = {"expected_shape": expected.shape, "actual_shape": actual.shape}
+    if actual.shape != expected.shape:
+        return Comparison(tensor, judge.lane, Verdict.SHAPE, **shapes)
+    if actual.dtype != expected.dtype:
+        return Comparison(tensor, judge.lane, Verdict.DTYPE, **shapes)
+    truth = judge.truth if judge.truth is not None and judge.truth.shape == actual.shape else None
+    centre = expected if truth is None else truth
+    subject_off, reference_off = judge.outside(actual, centre), judge.outside(expected, centre)
+    wrong = subject_off | reference_off
+    unseen = missed(expected, judge.unbiased, lambda mutant: bool(judge.outside(mutant, centre).any()))
+    return Comparison(
+        tensor,
+        judge.lane,
+        _grade(actual, expected, bool(wrong.any()), unseen),
+        **shapes,
+        size=int(actual.size),
+        mismatched=int(wrong.sum()),
+        disagrees=_disagrees(bool(subject_off.any()), bool(reference_off.any())) if truth is not None else None,
+        missed=unseen,
+        **_measures(actual, expected, centre, judge.bound),
+    )
+
+
+def _grade(actual: Array, expected: Array, wrong: bool, unseen: tuple[str, ...]) -> Verdict:
+    if wrong:
+        return Verdict.VALUE
+    if unseen:
+        return Verdict.WEAK
+    return Verdict.BITWISE if actual.tobytes() == expected.tobytes() else Verdict.WITHIN_BOUND
+
+
+def _disagrees(subject: bool, reference: bool) -> str | None:
+    if subject and reference:
+        return "both"
+    return "subject" if subject else "reference" if reference else None
+
+
+def _measures(actual: Array, expected: Array, centre: Array, bound: Array | None) -> dict[str, Any]:
+    """Everything is measured on passes too, so that a run can be judged again without running it again."""
+    if not actual.size:
+        return {}
+    difference = _distance(actual, expected)
+    error = np.maximum(_distance(actual, centre), _distance(expected, centre))
+    limit = bound if bound is not None and bound.shape == error.shape else np.zeros_like(error)
+    ratio = np.divide(error, limit, out=np.where(error > 0, np.inf, 0.0), where=limit > 0)
+    worst = int(np.argmax(ratio)) if np.isfinite(ratio).all() else int(np.argmax(error))
+    return {
+        "max_abs": float(difference.max()),
+        "max_ulp": max_ulp(actual, expected),
+        "worst_index": tuple(int(index) for index in np.unravel_index(worst, actual.shape)),
+        "bound_ratio": float(ratio.max()),
+        "cosine": _cosine(actual, expected),
+    }
+
+
+def _distance(left: Array, right: Array) -> Array:
+    """|left - right| in float64: zero for NaN at the same place and for equal infinities, else infinite there."""
+    a, b = left.astype(np.float64), right.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.abs(a - b)
+    same = (np.isnan(a) & np.isnan(b)) | (a == b)
+    return np.asarray(np.where(same, 0.0, np.where(np.isnan(difference), np.inf, difference)))
+
+
+def max_ulp(left: Array, right: Array) -> int | None:
+    """Largest distance in units in the last place, counted over the ordered bit patterns; NaNs do not count."""
+    if left.dtype.kind != "f":
+        return None
+    counted = ~(np.isnan(left) | np.isnan(right))
+    a, b = _ordinals(left[counted]), _ordinals(right[counted])
+    return int(np.where(a > b, a - b, b - a).max(initial=0))
+
+
+def _ordinals(array: Array) -> Array:
+    # Sign and magnitude to a line of unsigned integers, where a distance always fits.
+    width = array.dtype.itemsize * 8
+    bits = np.ascontiguousarray(array).view(f"u{array.dtype.itemsize}").astype(np.uint64)
+    middle = np.uint64(1 << (width - 1))
+    magnitude = bits & (middle - np.uint64(1))
+    return np.asarray(np.where(bits >= middle, middle - magnitude, middle + magnitude))
+
+
+def _cosine(left: Array, right: Array) -> float | None:
+    a, b = left.astype(np.float64).ravel(), right.astype(np.float64).ravel()
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / norms if norms and np.isfinite(norms) else None

@@ -1,0 +1,55 @@
+"""Inputs and weights from a counter-based generator keyed by case id, tensor name and lane.
+
+The raw Philox words and our own mapping of them are stable across NumPy releases and platforms, which the
+distributions of any framework's generator are not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from harness.model import Array, Lane
+
+# One word in this many becomes a zero, so that sparsity is met but cannot hide a dropped term.
+ZERO_SHARE = 16
+
+
+def _words(key: str, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    digest = hashlib.sha256(key.encode()).digest()
+    philox = np.random.Philox(key=np.frombuffer(digest[:16], np.uint64))
+    words: np.ndarray[tuple[int], np.dtype[np.uint64]] = np.atleast_1d(philox.random_raw(count))
+    return words
+
+
+def integers(key: str, shape: Sequence[int], largest: int) -> Array:
+    """Integers in [-largest, largest], about one in sixteen zero; int64, of this shape."""
+    words = _words(key, math.prod(shape))
+    magnitude = (words >> np.uint64(8)) % np.uint64(largest) + np.uint64(1)
+    signed = np.where(words & np.uint64(1), -1, 1) * magnitude.astype(np.int64)
+    kept = np.where((words >> np.uint64(1)) % np.uint64(ZERO_SHARE) == 0, 0, signed)
+    return kept.reshape(tuple(shape))
+
+
+def reals(key: str, shape: Sequence[int]) -> Array:
+    """Reals in (-1, 1), never zero; float64, of this shape."""
+    words = _words(key, math.prod(shape))
+    # 52 bits and a half step off the grid: symmetric about zero and never on it.
+    unit = ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+    return (2.0 * unit - 1.0).reshape(tuple(shape))
+
+
+def tensor_key(case: str, tensor: str, lane: Lane) -> str:
+    """The key of one tensor of one case."""
+    return f"{case}|{tensor}|{lane}"
+
+
+def fingerprint(array: Array) -> str:
+    """A short hash of dtype, shape and bytes, for the record."""
+    contiguous = np.ascontiguousarray(array)
+    digest = hashlib.sha256(f"{contiguous.dtype.str}{contiguous.shape}".encode())
+    digest.update(contiguous.tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,171 @@
+"""Accepted divergences, strict both ways: one that vanishes or changes is as red as a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from harness.casefile.expressions import Expression, ExpressionError
+from harness.casefile.source import Source, read
+from harness.errors import did_you_mean
+from harness.model import Verdict
+
+ANYTHING = Expression("True")
+
+
+class Status(StrEnum):
+    """How a trial stands to its case file and to ``known.yaml``; all but the first two and the last are red."""
+
+    AS_EXPECTED = "as_expected"
+    KNOWN = "known"
+    NEW = "new"
+    CHANGED = "changed"
+    VANISHED = "unexpected_pass"
+    NOT_RUN = "not_run"
+
+    @property
+    def red(self) -> bool:
+        """Whether a run with such a trial fails."""
+        return self in (Status.NEW, Status.CHANGED, Status.VANISHED)
+
+
+@dataclass(frozen=True)
+class Known:
+    """One accepted divergence: its scope, its signature, and why it is accepted."""
+
+    id: str
+    layer: str
+    families: tuple[str, ...]
+    verdict: Verdict
+    reason: str
+    when: Expression = ANYTHING
+    subjects: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
+    versions: Mapping[str, SpecifierSet] | None = None
+    diagnosis: tuple[str, ...] = ()
+    error: str = ""
+    link: str = ""
+
+    def covers(self, record: Mapping[str, Any], versions: Mapping[str, str | None]) -> bool:
+        """Whether the trial is in this divergence's scope; its result plays no part."""
+        return (
+            record["layer"] == self.layer
+            and record["family"] in self.families
+            and (not self.subjects or record["subject"] in self.subjects)
+            and (not self.dtypes or record["dtype"] in self.dtypes)
+            and all(_within(ranges, versions.get(name)) for name, ranges in (self.versions or {}).items())
+            and bool(self.when(_tuples(record["values"])))
+        )
+
+    def departure(self, record: Mapping[str, Any]) -> str:
+        """How the trial's result departs from the accepted signature; empty if it does not."""
+        kind = (record["diagnosis"] or {}).get("kind")
+        error = (record["error"] or {}).get("type")
+        if record["verdict"] != self.verdict:
+            return f"its verdict is {record['verdict']}, accepted is {self.verdict}"
+        if self.diagnosis and kind not in self.diagnosis:
+            return f"its diagnosis is {kind}, accepted is {' or '.join(self.diagnosis)}"
+        if self.error and error != self.error:
+            return f"it fails with {error}, accepted is {self.error}"
+        return ""
+
+
+def _within(ranges: SpecifierSet, version: str | None) -> bool:
+    return version is not None and ranges.contains(version.partition("+")[0], prereleases=True)
+
+
+def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    # Records hold lists where cases have tuples.
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def judge(
+    record: Mapping[str, Any], known: Iterable[Known], versions: Mapping[str, str | None]
+) -> tuple[Status, Known | None, str]:
+    """The trial's status, the accepted divergence that covers it, and what is wrong in words if it is red."""
+    if record["verdict"] == Verdict.NOT_RUN:
+        return Status.NOT_RUN, None, ""
+    entry = next((each for each in known if each.covers(record, versions)), None)
+    if entry is None:
+        return (Status.AS_EXPECTED, None, "") if record["as_expected"] else (Status.NEW, None, "")
+    if record["as_expected"]:
+        return Status.VANISHED, entry, f"the known divergence '{entry.id}' has vanished here: narrow or remove its entry"
+    departure = entry.departure(record)
+    if departure:
+        return Status.CHANGED, entry, f"the known divergence '{entry.id}' has changed: {departure}"
+    return Status.KNOWN, entry, ""
+
+
+def load(path: Path, families: Mapping[str, Mapping[str, Iterable[str]]]) -> tuple[Known, ...]:
+    """Read ``known.yaml``; a missing file accepts nothing.
+
+    Args:
+        path: the file.
+        families: for each layer and family the names that its conditions may use.
+
+    Raises:
+        CaseFileError: anything that the file says wrong, a layer or family that does not exist among it.
+    """
+    if not path.exists():
+        return ()
+    source = read(path, "known")
+    entries = tuple(_entry(source, index, families) for index in range(len(source.data["known"])))
+    for index, entry in enumerate(entries):
+        if entry.id in {each.id for each in entries[:index]}:
+            raise source.error(["known", index, "id"], f"the id '{entry.id}' stands twice")
+    return entries
+
+
+def _entry(source: Source, index: int, families: Mapping[str, Mapping[str, Iterable[str]]]) -> Known:
+    key, entry = ["known", index], source.data["known"][index]
+    layer = str(entry["layer"])
+    if layer not in families:
+        raise source.error([*key, "layer"], f"no case file for the layer '{layer}'", did_you_mean(layer, families))
+    for place, family in enumerate(entry["families"]):
+        if family not in families[layer]:
+            hint = did_you_mean(family, families[layer])
+            raise source.error([*key, "families", place], f"'{layer}' has no family '{family}'", hint)
+    return Known(
+        id=str(entry["id"]),
+        layer=layer,
+        families=tuple(map(str, entry["families"])),
+        verdict=Verdict(entry["verdict"]),
+        reason=" ".join(str(entry["reason"]).split()),
+        when=_condition(source, key, entry, families[layer]),
+        subjects=tuple(map(str, entry.get("subjects", ()))),
+        dtypes=tuple(map(str, entry.get("dtypes", ()))),
+        versions=_versions(source, key, entry.get("versions", {})),
+        diagnosis=tuple(map(str, entry.get("diagnosis", ()))),
+        error=str(entry.get("error", "")),
+        link=str(entry.get("link", "")),
+    )
+
+
+def _condition(
+    source: Source, key: Sequence[str | int], entry: Mapping[str, Any], families: Mapping[str, Iterable[str]]
+) -> Expression:
+    if "when" not in entry:
+        return ANYTHING
+    try:
+        condition = Expression(str(entry["when"]).lstrip("= "))
+        for family in entry["families"]:
+            condition.check(families[family])
+    except ExpressionError as error:
+        raise source.error([*key, "when"], error.problem, error.hint) from None
+    return condition
+
+
+def _versions(source: Source, key: Sequence[str | int], entry: Mapping[str, Any]) -> dict[str, SpecifierSet]:
+    ranges = {}
+    for name, text in entry.items():
+        try:
+            ranges[str(name)] = SpecifierSet(str(text))
+        except InvalidSpecifier:
+            hint = "as in '>=2.10,<2.11'"
+            raise source.error([*key, "versions", name], f"'{text}' is no version range", hint) from None
+    return ranges

@@ -1,0 +1,107 @@
+"""Records as a DataFrame, and the divergence matrix that is counted from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from harness.errors import HarnessError, did_you_mean
+from harness.model import AGREEMENT, Verdict
+from harness.records import Record, Results
+
+VALUE = "value."
+_COLUMNS = [
+    "trial",
+    "layer",
+    "family",
+    "subject",
+    "subject_version",
+    "reference",
+    "reference_version",
+    "dtype",
+    "tier",
+    "verdict",
+    "status",
+    "as_expected",
+    "known",
+    "diagnosis",
+    "disagrees",
+    "max_abs",
+]
+_BY = ("subject", "subject_version", "dtype")
+
+
+def diverges(verdict: str) -> bool:
+    """Whether the verdict counts as a divergence: it is rated, and the sides do not agree."""
+    return Verdict(verdict).rated and verdict not in AGREEMENT
+
+
+def largest_difference(trial: Record) -> float | None:
+    """The largest difference over the trial's comparisons; NaN outweighs any number."""
+    found = [float(each["max_abs"]) for each in trial["comparisons"] if each.get("max_abs") is not None]
+    return max(found, key=lambda number: (math.isnan(number), number), default=None)
+
+
+def text(value: Any) -> Any:
+    """A value as a table shows it: lists as ``2x3``, other nested values as text, scalars as they are."""
+    if isinstance(value, list | tuple):
+        return "x".join(str(text(item)) for item in value) if value else "()"
+    return str(value) if isinstance(value, dict) else value
+
+
+def frame(results: Results) -> pd.DataFrame:
+    """One row per trial, in the order of the ids, with one ``value.NAME`` column for each parameter."""
+    table = pd.DataFrame([_row(trial) for trial in results.trials], columns=_COLUMNS)
+    table["verdict"] = pd.Categorical(table["verdict"], [verdict.value for verdict in Verdict], ordered=True)
+    table["max_abs"] = table["max_abs"].astype(float)
+    table["as_expected"] = table["as_expected"].astype(bool)
+    names = sorted({name for trial in results.trials for name in trial["values"]})
+    # As objects, because pandas would turn 3 into 3.0 wherever another layer has no such parameter.
+    values = {
+        VALUE + name: pd.Series([text(trial["values"].get(name)) for trial in results.trials], dtype=object)
+        for name in names
+    }
+    return pd.concat([table, pd.DataFrame(values, index=table.index)], axis=1)
+
+
+def divergence_matrix(frame: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Trials per verdict for each layer and family, split further by subject, version, dtype or parameter."""
+    return tally(frame, ["layer", "family", *dict.fromkeys(_column(frame, name) for name in by)])
+
+
+def tally(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Trials per verdict for each combination of the keys, with ``trials``, ``diverging`` and ``rate``.
+
+    ``rate`` is the share of the rated trials that agree, and NaN where none is rated.
+    """
+    present = [verdict.value for verdict in Verdict if (frame["verdict"] == verdict.value).any()]
+    marks = pd.DataFrame({verdict: (frame["verdict"] == verdict).astype(int) for verdict in present}, index=frame.index)
+    counts = pd.concat([frame[list(keys)], marks], axis=1).groupby(list(keys), dropna=False, sort=True).sum()
+    agreeing = counts[[verdict for verdict in present if verdict in AGREEMENT]].sum(axis=1)
+    diverging = counts[[verdict for verdict in present if diverges(verdict)]].sum(axis=1)
+    counts["trials"] = counts[present].sum(axis=1).astype(int)
+    counts["diverging"] = diverging.astype(int)
+    rated = agreeing + diverging
+    counts["rate"] = agreeing / rated.where(rated > 0)
+    return counts
+
+
+def _row(trial: Record) -> dict[str, Any]:
+    row = {name: trial.get(name, "") for name in _COLUMNS}
+    row["known"] = (trial["known"] or {}).get("id")
+    row["diagnosis"] = (trial.get("diagnosis") or {}).get("kind")
+    row["max_abs"] = largest_difference(trial)
+    return row
+
+
+def _column(frame: pd.DataFrame, name: str) -> str:
+    values = [str(column) for column in frame.columns if str(column).startswith(VALUE)]
+    if name in _BY or name in values:
+        return name
+    if VALUE + name in values:
+        return VALUE + name
+    known = [*_BY, *(value.removeprefix(VALUE) for value in values)]
+    raise HarnessError(f"cannot split the matrix by '{name}': {did_you_mean(name, known)}")

@@ -1,0 +1,224 @@
+"""Frozen records and enums that pass between the rooms. Imports nothing of the harness but the protocol's records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from harness.backends.protocol import Step
+
+Array = np.ndarray[Any, Any]
+
+
+class Verdict(StrEnum):
+    """The grade of a comparison or a trial, best first."""
+
+    BITWISE = "bitwise"
+    WITHIN_BOUND = "within_bound"
+    VALUE = "value"
+    SHAPE = "shape"
+    DTYPE = "dtype"
+    REJECTED_BY_SUBJECT = "rejected_by_subject"
+    REJECTED_BY_REFERENCE = "rejected_by_reference"
+    REJECTED_BY_BOTH = "rejected_by_both"
+    UNSUPPORTED = "unsupported"
+    CRASH = "crash"
+    TIMEOUT = "timeout"
+    WEAK = "weak"
+    NOT_RUN = "not_run"
+
+    @property
+    def rank(self) -> int:
+        """Position from best to worst."""
+        return list(Verdict).index(self)
+
+    @property
+    def rated(self) -> bool:
+        """Whether the verdict counts in a rate; ``weak`` and ``not_run`` say nothing about either side."""
+        return self not in (Verdict.WEAK, Verdict.NOT_RUN)
+
+
+AGREEMENT = frozenset({Verdict.BITWISE, Verdict.WITHIN_BOUND})
+
+
+class Expectation(StrEnum):
+    """What a document says of a family."""
+
+    EQUAL = "equal"
+    SAME_SHAPE = "same_shape"
+    DIFFERENT = "different"
+    REJECTED_BY_SUBJECT = "rejected_by_subject"
+    REJECTED_BY_REFERENCE = "rejected_by_reference"
+    REJECTED_BY_BOTH = "rejected_by_both"
+
+    def met_by(self, verdict: Verdict) -> bool:
+        """Whether a trial with this verdict went as the document says."""
+        if self is Expectation.EQUAL:
+            return verdict in AGREEMENT
+        if self is Expectation.SAME_SHAPE:
+            return verdict in AGREEMENT or verdict is Verdict.VALUE
+        if self is Expectation.DIFFERENT:
+            return verdict in (Verdict.VALUE, Verdict.SHAPE, Verdict.DTYPE)
+        return verdict.value == self.value
+
+
+class Lane(StrEnum):
+    """``exact``: small integers, every sum representable, tolerance zero. ``rounding``: reals, derived bound."""
+
+    EXACT = "exact"
+    ROUNDING = "rounding"
+
+
+class Tier(StrEnum):
+    """How much of the case files a run takes. A tier holds every tier before it."""
+
+    SMOKE = "smoke"
+    DEFAULT = "default"
+    FULL = "full"
+
+    def holds(self, other: Tier) -> bool:
+        """Whether a run of this tier takes a family of the other."""
+        return list(Tier).index(other) <= list(Tier).index(self)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A framework on a device, in a mode: ``torch@cpu``, ``mindspore@ascend:graph``."""
+
+    framework: str
+    device: str
+    mode: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.framework}@{self.device}" + (f":{self.mode}" if self.mode else "")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One checkable statement of a document, in our own words."""
+
+    id: str
+    layer: str
+    document: str
+    where: str
+    says: str
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One entry of the state map: a reference-side parameter and where it lives on each side.
+
+    Attributes:
+        name: the parameter's name in the case file.
+        shape: its shape in the canonical layout (the first-named side's).
+        names: attribute name per framework, where it differs.
+        expand_dims: axis of length one that a framework's layout has in addition, per framework.
+        lacking: frameworks that have no such parameter in this case, by the document.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    names: Mapping[str, str] = field(default_factory=dict)
+    expand_dims: Mapping[str, int] = field(default_factory=dict)
+    lacking: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side's pipeline for one case."""
+
+    steps: tuple[Step, ...]
+    layer: int
+
+    def __str__(self) -> str:
+        return " >> ".join(str(step) for step in self.steps)
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """A row of the table for layers that no bound can be derived for: relative and absolute, with its reason."""
+
+    rtol: float
+    atol: float
+    because: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One parameter combination of a family, fully evaluated.
+
+    Attributes:
+        id: ``file stem/family/values``; stable, and free of brackets and blanks.
+        values: every name that the case file gives a value, swept or not.
+        swept: the names among them that the family sweeps.
+        inputs: shape of each input, by name.
+        sides: the pipeline of each framework.
+        align: whether both sides get the same weights; without it only shapes are compared.
+        documented_shape: the output shape that the document prints, where it prints one.
+        tolerances: by dtype; empty for layers whose bound is derived.
+    """
+
+    id: str
+    layer: str
+    family: str
+    values: Mapping[str, Any]
+    swept: tuple[str, ...]
+    inputs: Mapping[str, tuple[int, ...]]
+    state: tuple[Parameter, ...]
+    sides: Mapping[str, Side]
+    claims: tuple[str, ...]
+    expect: Expectation
+    lanes: tuple[Lane, ...]
+    align: bool = True
+    documented_shape: tuple[int, ...] | None = None
+    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One case at one dtype against one subject target."""
+
+    case: Case
+    dtype: str
+    reference: Target
+    subject: Target
+
+    @property
+    def id(self) -> str:
+        """``file stem/family/values,dtype,subject``."""
+        return f"{self.case.id},{self.dtype},{self.subject}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How two tensors differ in one lane.
+
+    Attributes:
+        verdict: one of bitwise, within_bound, value, shape, dtype, weak.
+        max_abs: largest |actual - expected|; ``None`` where the shapes or dtypes differ.
+        max_ulp: largest distance in units in the last place of the dtype.
+        mismatched: how many elements are outside the bound.
+        worst_index: where |actual - expected| is largest relative to the bound.
+        bound_ratio: largest error against the adjudicator (else against the reference) over the bound.
+        disagrees: which side is outside the bound around the adjudicator: subject, reference, both, or ``None``.
+        missed: names of the planted mutants that this comparison would not have caught.
+    """
+
+    tensor: str
+    lane: Lane
+    verdict: Verdict
+    expected_shape: tuple[int, ...]
+    actual_shape: tuple[int, ...]
+    size: int = 0
+    max_abs: float | None = None
+    max_ulp: int | None = None
+    mismatched: int = 0
+    worst_index: tuple[int, ...] | None = None
+    bound_ratio: float | None = None
+    cosine: float | None = None
+    disagrees: str | None = None
+    missed: tuple[str, ...] = ()

@@ -1,0 +1,115 @@
+"""The plan of a run: which trials, of which case files, against which targets."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import casefile, known
+from harness.backends import targets
+from harness.casefile import CaseFile, Family
+from harness.errors import HarnessError
+from harness.model import Case, Target, Tier, Trial
+
+KNOWN_FILE = "known.yaml"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The slice of the plan that one runner takes: ``index`` of ``count``, counted from one."""
+
+    index: int = 1
+    count: int = 1
+
+    def takes(self, case: Case) -> bool:
+        """By a hash of the case's id, so that a case stays where it is when others are added."""
+        digest = hashlib.sha256(case.id.encode()).digest()
+        return int.from_bytes(digest[:8], "big") % self.count == self.index - 1
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
+def parse_shard(text: str) -> Shard:
+    """``I/N`` with 1 <= I <= N. Raises HarnessError for anything else."""
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise HarnessError(f"shard '{text}': expected I/N with 1 <= I <= N, as in 2/8")
+    return Shard(int(index), int(count))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What narrows a plan besides the choice of files."""
+
+    reference: Target
+    subjects: tuple[Target, ...]
+    tier: Tier = Tier.DEFAULT
+    shard: Shard = Shard()
+
+
+def load_case_file(path: Path) -> CaseFile:
+    """One case file, with every framework that has an adapter allowed as a side."""
+    return casefile.load(path, [name for name in targets.frameworks() if name != "numpy"])
+
+
+def load_known(files: Sequence[CaseFile]) -> tuple[known.Known, ...]:
+    """The accepted divergences beside the case files."""
+    found: list[known.Known] = []
+    for directory in sorted({file.path.parent for file in files}):
+        siblings = [*files, *_unread(directory, files)]
+        families = {
+            file.layer: {family.name: [*family.fixed, *family.sweep] for family in file.families}
+            for file in siblings
+            if file.path.parent == directory
+        }
+        found += known.load(directory / KNOWN_FILE, families)
+    return tuple(found)
+
+
+def _unread(directory: Path, files: Sequence[CaseFile]) -> list[CaseFile]:
+    # known.yaml may name layers of files that this run leaves out.
+    read = {file.path for file in files}
+    return [load_case_file(path) for path in case_paths(directory) if path not in read]
+
+
+def case_paths(directory: Path) -> list[Path]:
+    """The case files of a folder, sorted."""
+    return sorted(path for path in directory.glob("*.yaml") if path.name != KNOWN_FILE)
+
+
+def trials(family: Family, selection: Selection) -> Iterator[Trial]:
+    """The trials of one family, in a stable order; none if its tier is not selected."""
+    if not selection.tier.holds(family.tier):
+        return
+    for case in family.cases():
+        if selection.shard.takes(case):
+            for dtype in family.dtypes:
+                for subject in selection.subjects:
+                    yield Trial(case, dtype, selection.reference, subject)
+
+
+def check_sides(file: CaseFile, selection: Selection) -> None:
+    """Raise HarnessError if the file says nothing of a selected target's framework."""
+    for target in (selection.reference, *selection.subjects):
+        for family in file.families[:1]:
+            if target.framework not in family.sides:
+                raise HarnessError(f"{file.path}: no side '{target.framework}', which {target} needs")
+
+
+def plan_hash(trial_ids: Iterable[str]) -> str:
+    """A hash of what was planned, independent of the order."""
+    return hashlib.sha256("\n".join(sorted(trial_ids)).encode()).hexdigest()
+
+
+def documents_of(files: Sequence[CaseFile]) -> Mapping[str, Mapping[str, Mapping[str, str]]]:
+    """Title and releases of each document, by layer and id."""
+    return {
+        file.layer: {
+            id: {"title": each.title, "language": each.language, "mindspore": each.mindspore, "torch": each.torch}
+            for id, each in file.documents.items()
+        }
+        for file in files
+    }

@@ -1,0 +1,173 @@
+"""pytest hooks: options, collection of case files, and the trial item. Thin; see session.py for what a run keeps."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import plan, trial_record
+from harness.casefile import CaseFile, Family
+from harness.errors import HarnessError
+from harness.known import Status
+from harness.model import Tier, Trial
+from harness.recorder import Recorder
+from harness.session import Session, SETTINGS
+
+CASES_FOLDER = "cases"
+# These give a crashed worker's trial to another worker, again and again.
+RETRYING = ("loadscope", "loadfile", "loadgroup", "each")
+# xdist gives up after a few lost workers; here each loss is a trial's result, and trials are finite.
+ALWAYS_RESTART = "1000000"
+SESSION = pytest.StashKey[Session]()
+
+
+class TrialFailure(Exception):
+    """A trial that is not as its case file and ``known.yaml`` say."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of a conformance run."""
+    group = parser.getgroup("conformance", "differential conformance of torch and MindSpore layers (cases/*.yaml)")
+    for setting in SETTINGS:
+        group.addoption(f"--{setting.name}", **setting.options)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run case files in a worker even without ``-n``: a crash then costs one trial and not the run."""
+    option = config.option
+    if hasattr(config, "workerinput") or not hasattr(option, "numprocesses") or not _takes_cases(config):
+        return
+    if option.numprocesses is None and not option.usepdb:
+        option.numprocesses = 1
+    if option.maxworkerrestart is None:
+        option.maxworkerrestart = ALWAYS_RESTART
+
+
+def _takes_cases(config: pytest.Config) -> bool:
+    paths = [config.invocation_params.dir / argument.split("::")[0] for argument in config.args]
+    return any(path.suffix == ".yaml" or list(path.glob("*.yaml")) for path in paths)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check the options, set the process up, and keep records where the run is controlled from."""
+    for tier in Tier:
+        config.addinivalue_line("markers", f"{tier}: trials of this tier")
+    for dtype in ("float16", "float32", "float64"):
+        config.addinivalue_line("markers", f"{dtype}: trials at this dtype")
+    try:
+        session = Session.from_options(config.option, getattr(config, "workerinput", {}))
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[SESSION] = session
+    if config.getoption("dist", "no") in RETRYING:
+        raise pytest.UsageError(f"--dist {config.option.dist} runs a crashed trial again; use --dist load or worksteal")
+    if hasattr(config, "workerinput"):
+        session.prepare_worker(config.workerinput["workerid"])
+    elif not config.option.collectonly:
+        config.pluginmanager.register(Recorder(config, session), "conformance-recorder")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """``cases/*.yaml``, but for the list of known divergences."""
+    if file_path.parent.name != CASES_FOLDER or file_path.suffix != ".yaml" or file_path.name == plan.KNOWN_FILE:
+        return None
+    return CaseFileCollector.from_parent(parent, path=file_path)
+
+
+class CaseFileCollector(pytest.File):
+    """One case file; its children are families."""
+
+    def collect(self) -> Iterator[pytest.Collector]:
+        """Read the file. A bad one is a collection error of one line."""
+        session = self.config.stash[SESSION]
+        try:
+            file = plan.load_case_file(self.path)
+            plan.check_sides(file, session.selection)
+            session.learn(file)
+        except HarnessError as error:
+            raise self.CollectError(str(error)) from None
+        for family in file.families:
+            yield FamilyCollector.from_parent(self, name=family.name, family=family, file=file)
+
+
+class FamilyCollector(pytest.Collector):
+    """One family; its children are trials."""
+
+    def __init__(self, *, family: Family, file: CaseFile, **rest: Any) -> None:
+        """Keep the family."""
+        super().__init__(**rest)
+        self.family, self.file = family, file
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """The trials of the selected tier, shard and targets."""
+        session = self.config.stash[SESSION]
+        origin = trial_record.Origin(self.nodeid.split("::")[0], self.family.tier)
+        for trial in plan.trials(self.family, session.selection):
+            yield TrialItem.from_parent(self, name=item_name(trial), trial=trial, origin=origin)
+
+
+def item_name(trial: Trial) -> str:
+    """The trial's id without what the collectors above it say."""
+    return trial.id.split("/", 2)[2]
+
+
+class TrialItem(pytest.Item):
+    """One trial."""
+
+    record: dict[str, Any] | None = None
+
+    def __init__(self, *, trial: Trial, origin: trial_record.Origin, **rest: Any) -> None:
+        """Keep the trial, and mark it with what people select by."""
+        super().__init__(**rest)
+        self.trial, self.origin = trial, origin
+        self.add_marker(str(origin.tier))
+        self.add_marker(trial.dtype)
+
+    def runtest(self) -> None:
+        """Run the trial, keep its record, and fail, xfail or skip as its status asks."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            record = self.config.stash[SESSION].run(self.trial, self.origin)
+        self.record = record
+        status = Status(record["status"])
+        if status is Status.NOT_RUN:
+            pytest.skip(record["error"]["message"])
+        if status is Status.KNOWN:
+            pytest.xfail(record["known"]["reason"])
+        if status.red:
+            raise TrialFailure
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """The reason first, the reproducer last."""
+        if excinfo.errisinstance(TrialFailure) and self.record:
+            return trial_record.story(self.record)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where and what, for the failure's heading."""
+        return self.path, None, self.trial.id
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Send the record along with the report."""
+    report = yield
+    if isinstance(item, TrialItem) and item.record is not None and report.when == "call":
+        # As text: the channel between the processes takes no subclass of str, which versions often are.
+        sent = {"record": item.record, "targets": item.config.stash[SESSION].fresh_provenance()}
+        report.harness = json.dumps(sent)  # type: ignore[attr-defined]
+    return report
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """No dots for trials: the recorder prints its own progress."""
+    if not hasattr(report, "harness"):
+        return None
+    category = "xfailed" if hasattr(report, "wasxfail") else report.outcome
+    return category, "", json.loads(report.harness)["record"]["verdict"]

@@ -1,0 +1,49 @@
+"""The published pages: HTML and Markdown for people, CSV for spreadsheets. Pure functions of the results."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict, fields
+from pathlib import Path
+
+from harness.claims import ClaimRow, ledger
+from harness.matrix import divergence_matrix, frame
+from harness.records import Results, write_atomic
+from harness.report.render import html, markdown
+from harness.report.view import build
+
+
+def write(results: Results, directory: Path | str, against: Results | None = None) -> tuple[Path, ...]:
+    """Write ``report.html``, ``report.md``, ``matrix.csv`` and ``claims.csv`` into a folder, and return their paths.
+
+    With older results in ``against``, the pages also tell what is new and what is fixed since then.
+    """
+    view = build(results, against)
+    pages = {
+        "report.html": html(view),
+        "report.md": markdown(view),
+        "matrix.csv": matrix_csv(results),
+        "claims.csv": claims_csv(results),
+    }
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, page in pages.items():
+        write_atomic(directory / name, page)
+    return tuple(directory / name for name in pages)
+
+
+def matrix_csv(results: Results) -> str:
+    """The divergence matrix by layer, family, subject, its version and dtype."""
+    matrix = divergence_matrix(frame(results), by=("subject", "subject_version", "dtype"))
+    return str(matrix.to_csv(lineterminator="\n", float_format="%.6g"))
+
+
+def claims_csv(results: Results) -> str:
+    """The ledger of claims."""
+    page = io.StringIO()
+    table = csv.DictWriter(page, [field.name for field in fields(ClaimRow)], lineterminator="\n")
+    table.writeheader()
+    for row in ledger(results):
+        table.writerow({**asdict(row), "families": " ".join(row.families)})
+    return page.getvalue()

@@ -1,0 +1,232 @@
+"""Everything that the pages say, worked out before any page is laid out. Both templates only show this."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from harness.claims import ClaimRow, ledger
+from harness.matrix import diverges, frame, tally
+from harness.model import AGREEMENT, Verdict
+from harness.records import Record, Results
+from harness.report.changes import Changes, changes, describe
+from harness.report.groups import Group, gather, reason_of, version
+
+_TARGET_COLUMNS = ("framework", "version", "device", "threads")
+_RUN_COLUMNS = ["time", "shard", "tier", "selected", "planned", "harness", "python", "platform"]
+_PLAN_HASH = 12
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """Trials per verdict for one layer on one subject; ``rate`` is ``None`` where nothing was rated."""
+
+    layer: str
+    subject: str
+    counts: tuple[tuple[str, int], ...]
+    trials: int
+    diverging: int
+    rate: float | None
+    anchor: str = ""
+
+
+@dataclass(frozen=True)
+class NotMeasured:
+    """Trials that say nothing about either side, and why."""
+
+    target: str
+    reason: str
+    trials: int
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of a family's parameter space was tried."""
+
+    layer: str
+    family: str
+    combinations: Any
+    product: Any
+    excluded: Any
+    strength: Any
+    coverage: Any
+    trials: int
+    diverging: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A row of the ledger, and where on the page its counterexample is explained."""
+
+    row: ClaimRow
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """One results file: the facts of the run, and those of each target."""
+
+    path: str
+    facts: tuple[tuple[str, str], ...]
+    targets: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
+@dataclass(frozen=True)
+class View:
+    """What the pages show. ``problems`` is empty exactly when the results are whole."""
+
+    title: str
+    verdict: str
+    notes: tuple[str, ...]
+    problems: tuple[str, ...]
+    verdicts: tuple[str, ...]
+    matrix: tuple[MatrixRow, ...]
+    total: MatrixRow
+    changes: Changes | None
+    groups: tuple[Group, ...]
+    not_measured: tuple[NotMeasured, ...]
+    claims: tuple[Claim, ...]
+    coverage: tuple[Coverage, ...]
+    provenance: tuple[Provenance, ...]
+
+
+def build(results: Results, against: Results | None = None) -> View:
+    """Work out the page for these results, and what is new or fixed since the older ones."""
+    groups = gather(results.trials)
+    table = frame(results)
+    rows = _matrix(table, groups)
+    return View(
+        title=f"Conformance of {describe(results)}",
+        verdict=verdict_sentence(results.trials),
+        notes=_notes(results),
+        problems=results.problems,
+        verdicts=tuple(verdict.value for verdict in Verdict if (table["verdict"] == verdict.value).any()),
+        matrix=rows,
+        total=_total(rows),
+        changes=changes(results, against) if against else None,
+        groups=groups,
+        not_measured=_not_measured(results),
+        claims=_claims(results, groups),
+        coverage=_coverage(results),
+        provenance=tuple(_provenance(run.path, run.header, len(run.trials)) for run in results.runs),
+    )
+
+
+def verdict_sentence(trials: list[Record]) -> str:
+    """The first sentence of the page: how many trials diverge, and how many of those nobody knew of."""
+    rated = [trial for trial in trials if Verdict(trial["verdict"]).rated]
+    diverging = [trial for trial in rated if diverges(trial["verdict"])]
+    expected = sum(trial["status"] == "as_expected" for trial in diverging)
+    known = sum(trial["status"] == "known" for trial in diverging)
+    changed = sum(trial["status"] == "changed" for trial in diverging)
+    new = len(diverging) - expected - known - changed
+    if not rated:
+        return "No trial gave a result."
+    if not diverging:
+        return f"None of {len(rated):,} trials diverges."
+    kinds = {"as the case files expect": expected, "as recorded in known.yaml": known}
+    present = [(count, words) for words, count in kinds.items() if count]
+    parts = [f"{'all ' if count == len(diverging) > 1 else ''}{count:,} {words}" for count, words in present]
+    departed = f", {changed:,} no longer as recorded in known.yaml" if changed else ""
+    verb = "diverges" if len(diverging) == 1 else "diverge"
+    shown = f": {', '.join(parts)}" if len(parts) > 1 else f", {parts[0]}" if parts else ""
+    return f"{len(diverging):,} of {len(rated):,} trials {verb}{shown}; {new:,} new{departed}."
+
+
+def _notes(results: Results) -> tuple[str, ...]:
+    """Sentences that keep the first one from being read as more than it is."""
+    calm = [trial for trial in results.trials if not diverges(trial["verdict"])]
+    counts = {
+        "more went otherwise than the case files say, without diverging": [
+            t for t in calm if t["status"] in ("new", "changed")
+        ],
+        "passed although known.yaml records a divergence": [t for t in calm if t["status"] == "unexpected_pass"],
+        "could not be run": [t for t in calm if t["verdict"] == Verdict.NOT_RUN],
+        "proved nothing, because the comparison could not have failed": [
+            t for t in calm if t["verdict"] == Verdict.WEAK
+        ],
+    }
+    notes = [f"Trials that {words}: {len(found):,}." for words, found in counts.items() if found]
+    selected = {str(run.header.get("selected", "all")) for run in results.runs} - {"all"}
+    return (*notes, *(f"Only a part of the plan was selected: {each}." for each in sorted(selected)))
+
+
+def _matrix(table: pd.DataFrame, groups: tuple[Group, ...]) -> tuple[MatrixRow, ...]:
+    anchors: dict[str, str] = {}
+    for group in groups:
+        anchors.setdefault(group.layer, group.anchor)
+    counted = tally(table, ["layer", "subject", "subject_version"])
+    rows = []
+    for index, counts in zip(counted.index, counted.to_dict("records"), strict=True):
+        layer, subject, release = index
+        trials, diverging, rate = int(counts.pop("trials")), int(counts.pop("diverging")), counts.pop("rate")
+        numbers = tuple((str(verdict), int(count)) for verdict, count in counts.items())
+        share = None if pd.isna(rate) else float(rate)
+        anchor = anchors.get(layer, "") if diverging else ""
+        rows.append(MatrixRow(layer, f"{subject} {release}".strip(), numbers, trials, diverging, share, anchor))
+    return tuple(rows)
+
+
+def _total(rows: tuple[MatrixRow, ...]) -> MatrixRow:
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts.update(dict(row.counts))
+    agreeing = sum(count for verdict, count in counts.items() if verdict in AGREEMENT)
+    diverging = sum(row.diverging for row in rows)
+    rate = agreeing / (agreeing + diverging) if agreeing + diverging else None
+    return MatrixRow("All layers", "", tuple(counts.items()), sum(row.trials for row in rows), diverging, rate)
+
+
+def _not_measured(results: Results) -> tuple[NotMeasured, ...]:
+    reasons = {
+        target: reason for run in results.runs for target, reason in sorted(run.header.get("not_run", {}).items())
+    }
+    counts: Counter[tuple[str, str]] = Counter()
+    for trial in results.trials:
+        if trial["verdict"] == Verdict.WEAK:
+            counts[version(trial, "subject"), "weak: the comparison could not have failed"] += 1
+        elif trial["verdict"] == Verdict.NOT_RUN:
+            target = trial["reference"] if trial["reference"] in reasons else trial["subject"]
+            counts[target, str(reasons.get(target) or reason_of(trial) or "no reason recorded")] += 1
+    # A target that was asked for and has no trial in any run is still something that was not run.
+    met = {trial[side] for trial in results.trials for side in ("subject", "reference")}
+    unseen = [(target, str(reason)) for target, reason in reasons.items() if target not in met]
+    return tuple(NotMeasured(*key, counts[key]) for key in sorted([*counts, *unseen]))
+
+
+def _claims(results: Results, groups: tuple[Group, ...]) -> tuple[Claim, ...]:
+    anchors = {trial: group.anchor for group in groups for trial in group.trials}
+    return tuple(Claim(row, anchors.get(row.counterexample, "")) for row in ledger(results))
+
+
+def _coverage(results: Results) -> tuple[Coverage, ...]:
+    stated: dict[tuple[str, str], Record] = {}
+    for run in results.runs:
+        for row in run.header.get("coverage", []):
+            stated.setdefault((row["layer"], row["family"]), row)
+    verdicts: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for trial in results.trials:
+        verdicts[trial["layer"], trial["family"]].append(trial["verdict"])
+    rows = []
+    for key in sorted(stated.keys() | verdicts.keys()):
+        row, found = stated.get(key, {}), verdicts.get(key, [])
+        facts: Record = {
+            name: row.get(name) for name in ("combinations", "product", "excluded", "strength", "coverage")
+        }
+        rows.append(Coverage(*key, trials=len(found), diverging=sum(map(diverges, found)), **facts))
+    return tuple(rows)
+
+
+def _provenance(path: str, header: Record, recorded: int) -> Provenance:
+    facts = [(name, str(header.get(name, "not recorded"))) for name in _RUN_COLUMNS]
+    facts += [("recorded", str(recorded)), ("plan", str(header.get("plan", "not recorded"))[:_PLAN_HASH])]
+    facts += [(f"setting {name}", str(value)) for name, value in sorted(header.get("settings", {}).items())]
+    targets = []
+    for name, target in sorted(header.get("targets", {}).items()):
+        rest = sorted(target.keys() - set(_TARGET_COLUMNS))
+        named = [key for key in _TARGET_COLUMNS if key in target]
+        targets.append((name, tuple((key, str(target[key])) for key in [*named, *rest])))
+    return Provenance(path, tuple(facts), tuple(targets))

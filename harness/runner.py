@@ -1,0 +1,180 @@
+"""One trial from start to verdict: settle the tensors, observe both sides, compare, grade."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from harness.adjudicate import Adjudicator, Setting, settle
+from harness.backends.protocol import Backend, Failure, Observation
+from harness.compare import compare
+from harness.diagnose import Diagnosis, diagnose
+from harness.inputs import fingerprint
+from harness.model import AGREEMENT, Case, Comparison, Lane, Target, Trial, Verdict
+from harness.requests import request
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trial showed.
+
+    Attributes:
+        verdict: the trial's grade.
+        comparisons: one per output tensor and lane.
+        diagnosis: what the first difference looks like.
+        failures: by side, ``reference`` or ``subject``.
+        seconds: by side, summed over lanes.
+        fingerprints: hash of each input and parameter, by lane and name.
+        adjudicator: who computed the truth.
+        undocumented: how the output's shape departs from the printed one; empty if it does not.
+    """
+
+    verdict: Verdict
+    comparisons: tuple[Comparison, ...] = ()
+    diagnosis: Diagnosis | None = None
+    failures: dict[str, Failure] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    adjudicator: str | None = None
+    undocumented: str = ""
+
+    @property
+    def disagrees(self) -> str | None:
+        """Which side disagrees with the adjudicator, over all comparisons."""
+        sides = {each.disagrees for each in self.comparisons} - {None}
+        return "both" if len(sides) > 1 else sides.pop() if sides else None
+
+
+Open = Callable[[Target], Backend]
+
+
+def run(trial: Trial, open_backend: Open, lanes: Sequence[Lane] = tuple(Lane)) -> Outcome:
+    """Run one trial.
+
+    Args:
+        trial: what to run.
+        open_backend: gives the backend of a target; called for the two sides and the adjudicators.
+        lanes: those to run, of the case's own.
+
+    Returns:
+        The outcome; an error of a framework is part of it.
+    """
+    reference, subject = open_backend(trial.reference), open_backend(trial.subject)
+    adjudicators = _adjudicators(trial, reference, open_backend)
+    reports: list[_LaneReport] = []
+    for lane in (each for each in trial.case.lanes if each in lanes):
+        setting = settle(trial.case, trial.reference.framework, lane, trial.dtype, adjudicators)
+        if setting is None:
+            continue
+        report = _observe(trial, setting, reference, subject)
+        reports.append(report)
+        if report.failures:
+            break
+    return _outcome(trial.case, reports)
+
+
+@dataclass(frozen=True)
+class _LaneReport:
+    """One lane of one trial."""
+
+    setting: Setting
+    expected: Observation
+    actual: Observation
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def failures(self) -> dict[str, Failure]:
+        sides = {"reference": self.expected.failure, "subject": self.actual.failure}
+        return {side: failure for side, failure in sides.items() if failure is not None}
+
+
+def _adjudicators(trial: Trial, reference: Backend, open_backend: Open) -> tuple[Adjudicator, ...]:
+    independent = Adjudicator("numpy", open_backend(Target("numpy", "cpu")), np.int64)
+    # Not independent of the reference, and named so; better than no bound at all.
+    fallback = Adjudicator(f"{trial.reference} float64", reference, np.float64)
+    return independent, fallback
+
+
+def _observe(trial: Trial, setting: Setting, reference: Backend, subject: Backend) -> _LaneReport:
+    expected = reference.observe(request(trial.case, trial.reference.framework, setting.tensors))
+    actual = subject.observe(request(trial.case, trial.subject.framework, setting.tensors))
+    comparisons: tuple[Comparison, ...] = ()
+    if expected.failure is None and actual.failure is None:
+        comparisons = _compare_all(trial.case, setting, expected, actual)
+    return _LaneReport(setting, expected, actual, comparisons)
+
+
+def _compare_all(case: Case, setting: Setting, expected: Observation, actual: Observation) -> tuple[Comparison, ...]:
+    names = sorted(expected.outputs.keys() | actual.outputs.keys())
+    if not case.align:
+        # Unlike weights give unlike values: the shape is all there is to compare.
+        return tuple(_compare_shapes(name, setting.lane, expected, actual) for name in names)
+    nothing = np.empty(0)
+    return tuple(
+        compare(actual.outputs.get(name, nothing), expected.outputs.get(name, nothing), name, setting.judge(name))
+        for name in names
+    )
+
+
+def _compare_shapes(name: str, lane: Lane, expected: Observation, actual: Observation) -> Comparison:
+    left, right = actual.outputs[name].shape, expected.outputs[name].shape
+    return Comparison(f"{name}.shape", lane, Verdict.BITWISE if left == right else Verdict.SHAPE, right, left)
+
+
+def _outcome(case: Case, reports: Sequence[_LaneReport]) -> Outcome:
+    failures = {side: failure for report in reports for side, failure in report.failures.items()}
+    comparisons = tuple(each for report in reports for each in report.comparisons)
+    return Outcome(
+        verdict=grade(failures, comparisons),
+        comparisons=comparisons,
+        diagnosis=_diagnosis(reports),
+        failures=failures,
+        seconds={
+            "reference": sum(report.expected.seconds for report in reports),
+            "subject": sum(report.actual.seconds for report in reports),
+        },
+        fingerprints={
+            f"{report.setting.lane}.{name}": fingerprint(array)
+            for report in reports
+            for name, array in {**report.setting.tensors.inputs, **report.setting.tensors.state}.items()
+        },
+        adjudicator=next((report.setting.adjudicator for report in reports), None),
+        undocumented=_undocumented(case, reports),
+    )
+
+
+def grade(failures: dict[str, Failure], comparisons: Sequence[Comparison]) -> Verdict:
+    """The verdict of a trial: its failures if any, else its worst comparison, else that it proved nothing."""
+    if any(failure.unsupported for failure in failures.values()):
+        return Verdict.UNSUPPORTED
+    if failures:
+        return Verdict.REJECTED_BY_BOTH if len(failures) == 2 else Verdict(f"rejected_by_{next(iter(failures))}")
+    verdicts = [each.verdict for each in comparisons]
+    differing = [verdict for verdict in verdicts if verdict not in AGREEMENT and verdict is not Verdict.WEAK]
+    if differing:
+        return max(differing, key=lambda verdict: verdict.rank)
+    if not verdicts or Verdict.WEAK in verdicts:
+        return Verdict.WEAK
+    return max(verdicts, key=lambda verdict: verdict.rank)
+
+
+def _diagnosis(reports: Sequence[_LaneReport]) -> Diagnosis | None:
+    for report in reports:
+        for each in report.comparisons:
+            if each.verdict in (Verdict.VALUE, Verdict.SHAPE) and each.tensor in report.actual.outputs:
+                return diagnose(report.actual.outputs[each.tensor], report.expected.outputs[each.tensor])
+    return None
+
+
+def _undocumented(case: Case, reports: Sequence[_LaneReport]) -> str:
+    if case.documented_shape is None:
+        return ""
+    found = []
+    for report in reports[:1]:
+        for side, seen in (("reference", report.expected), ("subject", report.actual)):
+            shape = seen.outputs["output"].shape if "output" in seen.outputs else None
+            if shape is not None and shape != case.documented_shape:
+                found.append(f"the document prints {case.documented_shape}, the {side} gives {shape}")
+    return "; ".join(found)

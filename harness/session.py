@@ -1,0 +1,178 @@
+"""What one process of a run knows: its options, its backends, its case files."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness import environment, known, plan, runner, trial_record
+from harness.backends import targets
+from harness.backends.protocol import Backend
+from harness.casefile import CaseFile
+from harness.model import Lane, Target, Tier, Trial
+from harness.watchdog import Watchdog
+
+WORKER_LOGS = ".workers"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One command-line option: its name and how argparse takes it."""
+
+    name: str
+    options: Mapping[str, Any]
+
+
+SETTINGS = (
+    Setting("reference", {"default": "torch@cpu", "help": "target to compare against (default: %(default)s)"}),
+    Setting(
+        "subject",
+        {
+            "action": "append",
+            "metavar": "TARGET",
+            "help": "target to judge, as in mindspore@cpu; repeatable (default: mindspore@cpu)",
+        },
+    ),
+    Setting(
+        "lane",
+        {
+            "action": "append",
+            "choices": [str(lane) for lane in Lane],
+            "help": "exact: small integers, no tolerance; rounding: reals, derived bound; repeatable (default: both)",
+        },
+    ),
+    Setting(
+        "tier",
+        {
+            "default": "default",
+            "choices": [str(tier) for tier in Tier],
+            "help": "how much to run; full adds the documented sizes (default: %(default)s)",
+        },
+    ),
+    Setting("shard", {"default": "1/1", "metavar": "I/N", "help": "take the I-th of N slices of the plan"}),
+    Setting(
+        "results",
+        {"default": "reports/latest", "metavar": "DIR", "help": "folder for records and pages (default: %(default)s)"},
+    ),
+    Setting(
+        "threads", {"type": int, "default": 1, "metavar": "N", "help": "threads of each worker (default: %(default)s)"}
+    ),
+    Setting(
+        "trial-limit",
+        {"type": float, "metavar": "SECONDS", "help": "time limit of a trial (default: 60; tier full: 3600)"},
+    ),
+)
+
+
+class BrokenTarget(Exception):
+    """A framework that is installed but cannot be imported or set up."""
+
+    def __init__(self, target: Target, error: Exception) -> None:
+        """Say it in one line."""
+        self.target = target
+        reason = " ".join(str(error).split())
+        super().__init__(f"{target.framework} is installed but cannot be set up: {type(error).__name__}: {reason}")
+
+
+@dataclass
+class Session:
+    """Options and, in a worker, what the trials share."""
+
+    selection: plan.Selection
+    lanes: tuple[Lane, ...]
+    results: Path
+    threads: int
+    trial_limit: float
+    core: int | None = None
+    files: list[CaseFile] = field(default_factory=list)
+    _known: tuple[known.Known, ...] | None = None
+    _watchdog: Watchdog | None = None
+    _obstacles: dict[Target, str | None] = field(default_factory=dict)
+    _unsent: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    _opened: set[Target] = field(default_factory=set)
+
+    @classmethod
+    def from_options(cls, options: argparse.Namespace, worker: Mapping[str, Any]) -> Session:
+        """Parse the options. Raises HarnessError for a bad one."""
+        tier = Tier(options.tier)
+        subjects = tuple(dict.fromkeys(targets.parse(text) for text in options.subject or ["mindspore@cpu"]))
+        selection = plan.Selection(targets.parse(options.reference), subjects, tier, plan.parse_shard(options.shard))
+        limit = options.trial_limit or (3600.0 if tier is Tier.FULL else 60.0)
+        lanes = tuple(Lane(lane) for lane in options.lane) if options.lane else tuple(Lane)
+        results = Path(worker.get("results", options.results))
+        return cls(selection, lanes, results, max(options.threads, 1), limit, worker.get("core"))
+
+    def prepare_worker(self, worker: str) -> None:
+        """Set threads and core before anything imports a framework, and start the watchdog."""
+        environment.limit_threads(self.threads)
+        if self.core is not None and self.threads == 1:
+            environment.pin(self.core)
+        self._watchdog = Watchdog(self.results / WORKER_LOGS / f"{worker}.log")
+
+    def learn(self, file: CaseFile) -> None:
+        """Keep a case file that was collected."""
+        self.files.append(file)
+
+    @property
+    def known(self) -> tuple[known.Known, ...]:
+        """The accepted divergences; read once the case files are known."""
+        if self._known is None:
+            self._known = plan.load_known(self.files)
+        return self._known
+
+    def run(self, trial: Trial, origin: trial_record.Origin) -> dict[str, Any]:
+        """The record of one trial, with its status."""
+        obstacle = self.obstacle(trial.reference) or self.obstacle(trial.subject)
+        if obstacle:
+            return self.judged(trial_record.not_run_record(trial, origin, obstacle))
+        with self._watchdog.limit(self.trial_limit) if self._watchdog else nullcontext():
+            try:
+                outcome = runner.run(trial, self._open, self.lanes)
+            except BrokenTarget as broken:
+                self._obstacles[broken.target] = str(broken)
+                return self.judged(trial_record.not_run_record(trial, origin, str(broken)))
+        return self.judged(trial_record.to_record(trial, origin, outcome))
+
+    def judged(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The record with its status against ``known.yaml``."""
+        versions = {target.framework: targets.version(target.framework) for target in self.targets}
+        status, entry, departure = known.judge(record, self.known, versions)
+        record["status"] = str(status)
+        record["known"] = entry and {"id": entry.id, "reason": entry.reason, "link": entry.link}
+        record["departure"] = departure
+        return record
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Reference and subjects."""
+        return tuple(dict.fromkeys((self.selection.reference, *self.selection.subjects)))
+
+    def obstacle(self, target: Target) -> str | None:
+        """Why the target cannot run here; asked once."""
+        if target not in self._obstacles:
+            self._obstacles[target] = targets.obstacle(target)
+        return self._obstacles[target]
+
+    def fresh_provenance(self) -> dict[str, Mapping[str, Any]]:
+        """The provenance of targets opened since this was last asked."""
+        fresh, self._unsent = self._unsent, {}
+        return fresh
+
+    def _open(self, target: Target) -> Backend:
+        if target not in self._opened:
+            environment.limit_threads(self.threads)
+            try:
+                backend = targets.backend(target, self.threads)
+            except Exception as error:  # whatever a broken installation raises
+                raise BrokenTarget(target, error) from error
+            self._opened.add(target)
+            self._unsent[str(target)] = dict(backend.provenance())
+            # What the imports left would be walked at each collection that a framework asks for.
+            gc.collect()
+            gc.freeze()
+        return targets.backend(target, self.threads)

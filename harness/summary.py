@@ -1,0 +1,99 @@
+"""The end of a run in the terminal: a line per layer and subject, what is new, and what to do next."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness import trial_record
+from harness.casefile import Family
+from harness.known import Known, Status
+from harness.model import Verdict
+from harness.records import Results
+
+LONGEST_LIST = 10
+
+
+class Terminal(Protocol):
+    """The part of pytest's terminal reporter that is used here."""
+
+    def write_sep(self, sep: str, title: str | None = None, **markup: bool) -> None:
+        """A heading."""
+
+    def write_line(self, line: str, **markup: bool) -> None:
+        """A line."""
+
+
+def coverage_row(family: Family) -> dict[str, Any]:
+    """What a family's cases reach of its sweep."""
+    reached = family.coverage
+    return {
+        "layer": family.layer,
+        "family": family.name,
+        "combinations": reached.rows,
+        "product": reached.product,
+        "strength": reached.strength,
+        "coverage": reached.share,
+    }
+
+
+def write(terminal: Terminal, results: Results, unmatched: Sequence[Known], folder: Path, here: Path) -> None:
+    """Print the summary."""
+    terminal.write_sep("=", "conformance")
+    for line in layer_lines(results.trials):
+        terminal.write_line(line)
+    for line in coverage_lines(results):
+        terminal.write_line(line)
+    for problem in results.problems:
+        terminal.write_line(f"INCOMPLETE: {problem}", red=True)
+    red = [trial for trial in results.trials if Status(trial["status"]).red]
+    for record in red[:LONGEST_LIST]:
+        terminal.write_line(f"{record['status']}: {record['trial']}", red=True)
+        terminal.write_line(f"  {record['departure'] or trial_record.reason(record)}")
+        terminal.write_line(f"  {record['reproducer']}")
+    if len(red) > LONGEST_LIST:
+        terminal.write_line(f"... and {len(red) - LONGEST_LIST} more; all are in the report")
+    for entry in unmatched:
+        terminal.write_line(f"unmatched: no trial met the known divergence '{entry.id}': remove or mend it", red=True)
+    terminal.write_line(_next(red, unmatched, results, Path(os.path.relpath(folder, here))))
+
+
+def layer_lines(trials: Sequence[Mapping[str, Any]]) -> list[str]:
+    """``Conv2d  mindspore@cpu: 612 trials: 580 bitwise, ...; 0 new`` for each layer and subject."""
+    ordered = sorted(trials, key=lambda trial: (trial["layer"], trial["subject"]))
+    lines = []
+    for (layer, subject), group in groupby(ordered, key=lambda trial: (trial["layer"], trial["subject"])):
+        records = list(group)
+        verdicts = [record["verdict"] for record in records]
+        counts = ", ".join(f"{verdicts.count(each)} {each}" for each in Verdict if each in verdicts)
+        statuses = [Status(record["status"]) for record in records]
+        red, known = sum(status.red for status in statuses), statuses.count(Status.KNOWN)
+        lines.append(f"{layer:<16} {subject}: {len(records)} trials: {counts}; {known} known, {red} new")
+    return lines
+
+
+def coverage_lines(results: Results) -> list[str]:
+    """How much of the sweeps the cases reach, a line per layer."""
+    rows = [row for run in results.runs for row in run.header.get("coverage", [])]
+    lines = []
+    for layer, group in groupby(sorted(rows, key=lambda row: str(row["layer"])), key=lambda row: row["layer"]):
+        families = list(group)
+        covering = [row for row in families if row["combinations"] < row["product"] and row["strength"] > 1]
+        least = min((row["coverage"] for row in families), default=1.0)
+        weakest = min((row["strength"] for row in covering), default=0)
+        arrays = f"{len(covering)} by covering arrays, t >= {weakest}" if covering else "no covering arrays"
+        lines.append(f"{layer:<16} {len(families)} families, {arrays}; t-way coverage {least:.1%} at the least")
+    return lines
+
+
+def _next(red: Sequence[Any], unmatched: Sequence[Any], results: Results, folder: Path) -> str:
+    if not results.complete:
+        return f"next: mend what stopped the run and start it again; what there is so far: {folder}/report.html"
+    if red:
+        return f"next: run a reproducer above; then mend the case, or explain it in known.yaml. Report: {folder}/report.html"
+    if unmatched:
+        return f"next: remove the unmatched entries from known.yaml. Report: {folder}/report.html"
+    return f"next: open {folder}/report.html, or: python -m harness claims"

@@ -1,0 +1,283 @@
+"""The adjudicator against the documentation (no framework) and, where torch is installed, against torch in float64."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import json
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.backends.adapter_numpy import LAYERS, Adapter
+from harness.backends.convolution import Array
+from harness.backends.protocol import Failure, Observation, Phase, Request, Step
+
+
+def observe(name: str, x: Array, *args: Any, state: dict[str, Array] | None = None, **kwargs: Any) -> Observation:
+    return Adapter().observe(Request((Step(f"torch.nn.{name}", kwargs, args),), 0, (x,), state))
+
+
+def failure(name: str, x: Array, *args: Any, **kwargs: Any) -> Failure:
+    problem = observe(name, x, *args, **kwargs).failure
+    assert problem is not None
+    return problem
+
+
+def shapes(name: str, *args: Any, **kwargs: Any) -> dict[str, tuple[int, ...]]:
+    return Adapter().parameters(LAYERS[f"torch.nn.{name}"](*args, **kwargs))
+
+
+ROW, SQUARE = np.arange(1, 41).reshape(2, 4, 5), np.arange(1, 241).reshape(2, 4, 6, 5)
+
+
+def test_provenance_is_json() -> None:
+    found = Adapter(device="cpu", mode="graph", threads=2).provenance()
+    assert json.loads(json.dumps(found)) == {"framework": "numpy", "version": np.__version__, "device": "cpu"}
+    with pytest.raises(ValueError, match="gpu"):
+        Adapter(device="gpu")
+
+
+def test_no_framework_is_imported() -> None:
+    code = "import sys, harness.backends.adapter_numpy; print({'torch', 'mindspore'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize("call", ["torch.nn.Conv3d", "torch.relu", "mindspore.nn.Conv2d", "Conv2d", "torch.nn.Layer"])
+def test_a_call_without_a_definition_is_unsupported(call: str) -> None:
+    problem = Adapter().observe(Request((Step(call),), 0, (ROW,), None)).failure
+    assert problem is not None and problem.unsupported and problem.phase is Phase.CONSTRUCT
+
+
+def test_parameters_have_the_documented_shapes() -> None:
+    assert shapes("Conv1d", 4, 6, 3, groups=2) == {"weight": (6, 2, 3), "bias": (6,)}
+    assert shapes("Conv2d", 4, 6, (3, 2), bias=False) == {"weight": (6, 4, 3, 2)}
+    assert shapes("ConvTranspose1d", 4, 6, 3, groups=2) == {"weight": (4, 3, 3), "bias": (6,)}
+    assert shapes("ConvTranspose2d", 4, 6, (3, 2), bias=False) == {"weight": (4, 6, 3, 2)}
+    assert shapes("Identity", 3, foo=4) == shapes("ZeroPad1d", 1) == {}
+
+
+@pytest.mark.parametrize("name", ["Conv1d", "ConvTranspose1d"])
+@pytest.mark.parametrize("dtype", [np.int64, np.float64, np.float32])
+def test_fresh_parameters_are_zeros_that_yield_to_the_inputs_dtype(name: str, dtype: type) -> None:
+    output = observe(name, ROW.astype(dtype), 4, 6, 3).outputs["output"]
+    assert output.dtype == dtype and not output.any()
+
+
+def test_state_is_loaded_and_steps_are_chained() -> None:
+    steps = (
+        Step("torch.nn.ZeroPad1d", {}, ((1, 0),)),
+        Step("torch.nn.Conv1d", {}, (1, 1, 2)),
+        Step("torch.nn.Identity"),
+    )
+    state = {"weight": np.array([[[2, 3]]]), "bias": np.array([10])}
+    x = np.array([[[2**40, 1]]])
+    output = Adapter().observe(Request(steps, 1, (x,), state)).outputs["output"]
+    assert output.dtype == np.int64 and output.tolist() == [[[3 * 2**40 + 10, 2 * 2**40 + 13]]]
+
+
+def test_a_state_of_another_shape_fails_on_load() -> None:
+    problem = failure("Conv1d", ROW, 4, 6, 3, state={"weight": np.zeros((6, 4, 3))})
+    assert (problem.phase, problem.type) == (Phase.LOAD, "StateMismatch")
+
+
+CONSTRUCT: list[tuple[str, dict[str, Any]]] = [
+    *[("Conv1d", {"groups": g}) for g in (0, -1, 4, 3, 2.0, None)],
+    *[
+        ("Conv2d", {key: value})
+        for key in ("kernel_size", "stride", "dilation")
+        for value in (0, (1, 0), (1,), "a", 1.5)
+    ],
+    *[("Conv2d", {"padding": p}) for p in (-1, (0, -1), (1, 1, 1), "full", 1.0, True, None)],
+    *[("Conv2d", {"padding": "same", "stride": s}) for s in (2, (1, 2))],
+    *[("Conv1d", {"padding_mode": mode}) for mode in ("constant", "mirror", "")],
+    *[("Conv1d", {key: 0}) for key in ("in_channels", "out_channels")],
+    *[("ConvTranspose1d", {"output_padding": p}) for p in (1, -1, (0, 0))],
+    ("ConvTranspose1d", {"output_padding": 2, "stride": 2}),
+    ("ConvTranspose1d", {"output_padding": 3, "dilation": 3, "stride": 2}),
+    ("ConvTranspose2d", {"output_padding": (1, 1), "stride": (1, 2)}),
+    ("ConvTranspose2d", {"padding": "same"}),
+    ("ConvTranspose2d", {"padding": -1}),
+    ("ConvTranspose2d", {"groups": 4}),
+    ("ConvTranspose1d", {"padding_mode": "reflect"}),
+    *[("ReflectionPad1d", {"padding": p}) for p in ((1,), (1, 2, 3), "1", 0.5)],
+    *[("ZeroPad2d", {"padding": p}) for p in ((1, 2), (1, 2, 3, 4, 5, 6))],
+]
+
+
+@pytest.mark.parametrize(("name", "wrong"), CONSTRUCT)
+def test_invalid_arguments_are_value_errors(name: str, wrong: dict[str, Any]) -> None:
+    valid: dict[str, Any] = (
+        {"in_channels": 4, "out_channels": 6, "kernel_size": 1} if "Conv" in name else {"padding": 1}
+    )
+    x = ROW if name.endswith("1d") else SQUARE
+    assert observe(name, x, **valid).failure is None
+    problem = failure(name, x, **{**valid, **wrong})
+    assert (problem.phase, problem.type, problem.unsupported) == (Phase.CONSTRUCT, "ValueError", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "x"),
+    [
+        ("Conv1d", (4, 6, 6), ROW),
+        ("Conv1d", (3, 6, 1), ROW),
+        ("Conv1d", (4, 6, 1), SQUARE),
+        ("Conv1d", (4, 6, 1), ROW[0, 0]),
+        ("ConvTranspose1d", (3, 6, 1), ROW),
+        ("ConvTranspose2d", (4, 6, 1), ROW[0]),
+        ("ConvTranspose1d", (4, 6, 1, 1, 3), ROW),
+        ("ReflectionPad1d", (5,), ROW),
+        ("CircularPad1d", (6,), ROW),
+        ("ReplicationPad1d", (1,), SQUARE),
+        ("CircularPad2d", (1,), ROW[0]),
+        ("ZeroPad1d", (-3,), ROW),
+        ("ZeroPad2d", (0,), ROW[0, 0]),
+    ],
+)
+def test_inputs_that_do_not_fit_are_value_errors(name: str, args: tuple[Any, ...], x: Array) -> None:
+    problem = failure(name, x, *args)
+    assert (problem.phase, problem.type) == (Phase.CALL, "ValueError")
+
+
+def test_the_adjudicator_says_what_it_does_not_define() -> None:
+    half = failure("ConstantPad1d", ROW, 1, 0.5)
+    crop = failure("ReplicationPad1d", ROW, (-1, 2))
+    assert half.unsupported and crop.unsupported
+    assert failure("ConstantPad1d", ROW, 1).type == "TypeError"
+    assert failure("Conv1d", ROW, 4, 6, 3, colour=1).type == "TypeError"
+
+
+def test_pad_amounts_start_at_the_last_axis() -> None:
+    x = np.arange(1, 5).reshape(1, 1, 2, 2)
+    output = observe("ConstantPad2d", x, (1, 0, 0, 2), 9).outputs["output"]
+    assert output.tolist() == [[[[9, 1, 2], [9, 3, 4], [9, 9, 9], [9, 9, 9]]]]
+    output = observe("ZeroPad2d", x, (-1, 0, 1, -1)).outputs["output"]
+    assert output.tolist() == [[[[0], [2]]]]
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "args"),
+    [
+        ("Conv1d", ROW, (4, 6, 3)),
+        ("Conv2d", SQUARE, (4, 6, 3)),
+        ("ConvTranspose1d", ROW, (4, 6, 3)),
+        ("ConvTranspose2d", SQUARE, (4, 6, 3)),
+        ("CircularPad1d", ROW, (2,)),
+        ("ReflectionPad2d", SQUARE, (2,)),
+    ],
+)
+def test_without_a_batch_the_result_is_that_of_the_sample(name: str, x: Array, args: tuple[Any, ...]) -> None:
+    layer = LAYERS[f"torch.nn.{name}"](*args)
+    rng = np.random.default_rng(3)
+    layer.state = {key: rng.integers(1, 9, array.shape) for key, array in layer.state.items()}
+    np.testing.assert_array_equal(layer(x[1]), layer(x)[1], strict=True)
+
+
+def against_torch(name: str, x: Array, *args: Any, **kwargs: Any) -> None:
+    """Same call, input and parameters on both sides; or both sides refuse."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(len(repr((name, x.shape, args, kwargs))))
+    x = rng.standard_normal(x.shape)
+    given = {**kwargs, "dtype": torch.float64} if "Conv" in name else kwargs
+    layer = getattr(torch.nn, name)(*args, **given)
+    state = {key: rng.standard_normal(tuple(value.shape)) for key, value in layer.state_dict().items()}
+    layer.load_state_dict({key: torch.from_numpy(value) for key, value in state.items()})
+    actual = observe(name, x, *args, state=state, **kwargs)
+    try:
+        expected = layer(torch.from_numpy(x)).detach().numpy()
+    except (RuntimeError, ValueError) as error:
+        assert actual.failure is not None and actual.failure.type == "ValueError", (name, args, kwargs, error)
+        return
+    assert actual.failure is None, (name, args, kwargs, actual.failure)
+    output = actual.outputs["output"]
+    assert (output.shape, output.dtype) == (expected.shape, expected.dtype)
+    # Sums of at most some hundred products of standard normals, in two orders.
+    np.testing.assert_allclose(output, expected, rtol=0, atol=1e-12, err_msg=f"{name} {args} {kwargs}")
+
+
+def grid(**axes: list[Any]) -> list[dict[str, Any]]:
+    return [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
+@pytest.mark.parametrize("kernel_size", [1, 2, 3, 4])
+def test_conv_is_torchs(mode: str, kernel_size: int) -> None:
+    for kwargs in grid(
+        stride=[1, 2, 3], padding=[0, 1, 2, 5, "valid"], dilation=[1, 2], groups=[1, 2], bias=[True, False]
+    ):
+        against_torch("Conv1d", ROW, 4, 6, kernel_size, padding_mode=mode, **kwargs)
+        against_torch("Conv2d", SQUARE, 4, 6, kernel_size, padding_mode=mode, **kwargs)
+    # torch warns that an even kernel with an odd dilation copies its input here.
+    for dilation, sample in itertools.product([1, 2] if kernel_size % 2 else [2], [ROW, ROW[0]]):
+        against_torch("Conv1d", sample, 4, 6, kernel_size, padding="same", dilation=dilation, padding_mode=mode)
+
+
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
+def test_conv2d_with_a_value_for_each_axis_is_torchs(mode: str) -> None:
+    pairs: dict[str, list[Any]] = {
+        "stride": [(1, 2), (3, 1)],
+        "padding": [(0, 2), (3, 1)],
+        "dilation": [(1, 2), (2, 1)],
+    }
+    for kwargs, x in itertools.product(grid(**pairs), [SQUARE, SQUARE[1]]):
+        against_torch("Conv2d", x, 4, 2, (2, 3), padding_mode=mode, **kwargs)
+        against_torch("Conv2d", x, 4, 2, [3, 1], *kwargs.values(), 2, False, mode)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+@pytest.mark.parametrize("mode", ["zeros", "reflect", "replicate", "circular"])
+def test_same_padding_of_even_kernels_is_torchs(mode: str) -> None:
+    for kernel, dilation in itertools.product([(2, 4), (4, 3), (1, 2)], [1, (2, 1), (1, 3)]):
+        against_torch("Conv2d", SQUARE, 4, 6, kernel, padding="same", dilation=dilation, padding_mode=mode)
+
+
+@pytest.mark.parametrize("kernel_size", [1, 2, 3, 4])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_conv_transpose_is_torchs(kernel_size: int, stride: int) -> None:
+    axes: dict[str, list[Any]] = {
+        "padding": [0, 1, 2, 7],
+        "output_padding": [0, 1, 2],
+        "groups": [1, 2],
+        "bias": [True, False],
+    }
+    for kwargs in grid(**axes, dilation=[1, 2, 3]):
+        if kwargs["output_padding"] >= max(stride, kwargs["dilation"]):
+            continue  # torch refuses when called, the adjudicator when constructed: tested above
+        against_torch("ConvTranspose1d", ROW, 4, 6, kernel_size, stride, **kwargs)
+        against_torch("ConvTranspose2d", SQUARE, 4, 6, kernel_size, stride, **kwargs)
+
+
+def test_conv_transpose_with_a_value_for_each_axis_is_torchs() -> None:
+    for x, bias in itertools.product([SQUARE, SQUARE[1]], [True, False]):
+        against_torch("ConvTranspose2d", x, 4, 6, (2, 3), (3, 1), (1, 2), (2, 0), 2, bias, (1, 2))
+        against_torch("ConvTranspose2d", x, 4, 6, (3, 2), (1, 2), (0, 1), (2, 1), 1, bias, (3, 1), "zeros")
+    against_torch("ConvTranspose1d", ROW[0], 4, 6, 3, (2,), (1,), (1,), 2, True, (2,))
+
+
+PADS = ["ZeroPad", "ConstantPad", "ReflectionPad", "ReplicationPad", "CircularPad"]
+
+
+@pytest.mark.parametrize("pad", PADS)
+def test_pad_layers_are_torchs(pad: str) -> None:
+    value = (2.5,) if pad == "ConstantPad" else ()
+    cropping = [(-1, 2), (3, -2), (-2, -3), (-5, 2), (2, -6), (-3, -3)] if pad in ("ZeroPad", "ConstantPad") else []
+    for padding, x in itertools.product([0, 1, 4, 5, 6, (0, 3), [4, 1], *cropping], [ROW, ROW[0]]):
+        against_torch(f"{pad}1d", x, padding, *value)
+    for left, x in itertools.product(
+        [*range(7), (1, 2, 3, 0), (0, 0, 5, 1), (0, 4, 0, 6), [3, 1, 0, 5]], [SQUARE, SQUARE[0]]
+    ):
+        against_torch(f"{pad}2d", x, left, *value)
+    for top, left in itertools.product(cropping, cropping):
+        against_torch(f"{pad}2d", SQUARE, (*left, *top), *value)
+
+
+@pytest.mark.parametrize("call", LAYERS)
+def test_signatures_are_torchs(call: str) -> None:
+    torch = pytest.importorskip("torch")
+    theirs = inspect.signature(getattr(torch.nn, call.rsplit(".", 1)[1])).parameters
+    ours = inspect.signature(LAYERS[call]).parameters
+    wanted = [(p.name, p.kind, p.default) for p in theirs.values() if p.name not in ("device", "dtype")]
+    assert [(p.name, p.kind, p.default) for p in ours.values()] == wanted

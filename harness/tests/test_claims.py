@@ -1,0 +1,67 @@
+"""The ledger: what counts, and where a claim turns from confirmed to conditional to refuted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.claims import ClaimRow, ledger
+from harness.records import Record
+from harness.tests.sample import divergent, known, not_run, results, trial
+
+
+def row(tmp_path: Path, trials: list[Record], id_: str = "same-odd") -> ClaimRow:
+    [found] = [each for each in ledger(results(tmp_path, trials)) if each.id == id_]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("agreeing", "against", "verdict"),
+    [(2, 0, "confirmed"), (0, 2, "refuted"), (1, 19, "refuted"), (1, 18, "conditional"), (19, 1, "conditional")],
+)
+def test_the_verdict_follows_the_share_that_agrees(tmp_path: Path, agreeing: int, against: int, verdict: str) -> None:
+    trials = [trial(k) for k in range(agreeing)] + [divergent(k) for k in range(100, 100 + against)]
+    found = row(tmp_path, trials)
+    assert (found.verdict, found.agreeing, found.counted) == (verdict, agreeing, agreeing + against)
+
+
+@pytest.mark.parametrize("verdict", ["weak", "not_run", "unsupported"])
+def test_what_proves_nothing_does_not_count(tmp_path: Path, verdict: str) -> None:
+    found = row(tmp_path, [not_run(verdict=verdict)])
+    assert (found.verdict, found.counted, found.counterexample) == ("untested", 0, "")
+    assert found.families == ("same",)
+
+
+def test_a_claim_without_any_trial_is_untested(tmp_path: Path) -> None:
+    found = row(tmp_path, [trial()], "same-even")
+    assert (found.verdict, found.families, found.says) == ("untested", (), "same pads alike")
+
+
+def test_a_known_divergence_still_speaks_against_the_claim(tmp_path: Path) -> None:
+    assert row(tmp_path, [known()]).verdict == "refuted"
+
+
+def test_what_was_expected_decides_and_not_the_verdict(tmp_path: Path) -> None:
+    found = row(tmp_path, [divergent(expected="different", as_expected=True, status="as_expected")])
+    assert found.verdict == "confirmed"
+
+
+def test_the_counterexample_is_the_smallest_and_ties_go_by_id(tmp_path: Path) -> None:
+    trials = [divergent(5, 1), divergent(-9, 2), divergent([1, 1], 9), divergent(2, 4), trial(1, 1)]
+    assert row(tmp_path, trials).counterexample == divergent(2, 4)["trial"]
+
+
+def test_rows_tell_the_document_and_come_sorted(tmp_path: Path) -> None:
+    rows = ledger(results(tmp_path, [trial(), trial(layer="AvgPool", claims=["z", "a"])]))
+    assert [(each.layer, each.id) for each in rows] == [
+        ("AvgPool", "a"),
+        ("AvgPool", "z"),
+        ("Conv2d", "same-even"),
+        ("Conv2d", "same-odd"),
+    ]
+    assert (rows[3].document, rows[3].title, rows[3].where) == (
+        "r2.1",
+        "Differences with torch.nn.Conv2d",
+        "Table, row 3",
+    )

@@ -1,0 +1,293 @@
+"""The pages: what they say, that nothing in a record can break them, and that they are the same every time."""
+
+from __future__ import annotations
+
+import csv
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from harness.records import Results, merge
+from harness.report import write
+from harness.report.changes import ABSENT, CHANGED, FIXED, LOST, NEW, changes
+from harness.report.groups import gather
+from harness.report.render import html, markdown
+from harness.report.view import build, verdict_sentence
+from harness.tests.sample import KNOWN, NEWER, TARGETS, comparison, divergent, known, not_run, results, store, trial
+
+EXPECTED = {"expected": "different", "as_expected": True, "status": "as_expected"}
+HOSTILE = "<script>alert('x')</script> & \"q\" | `b` [l](http://evil.example)\n# h"
+_VOID = {"meta", "br"}
+
+
+class Page(HTMLParser):
+    """Collects links, anchors and text, and insists on well-formed nesting."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.links: list[str] = []
+        self.anchors: list[str] = []
+        self.words = ""
+        self.feed(source)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src", "action", "data", "poster")]
+        self.anchors += [value or "" for name, value in attrs if name == "id"]
+        assert not [name for name, _ in attrs if name.startswith("on") or name == "style"]
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Results:
+    trials = [trial(3), known(4), known(6), divergent(2, family="pad", claims=["same-even"])]
+    trials += [not_run(3, subject="mindspore@ascend")]
+    return results(tmp_path / "mixed", trials, not_run={"mindspore@ascend": "no Ascend device here"})
+
+
+@pytest.mark.parametrize(
+    ("trials", "sentence"),
+    [
+        ([], "No trial gave a result."),
+        ([not_run()], "No trial gave a result."),
+        ([trial(1), trial(2)], "None of 2 trials diverges."),
+        ([trial(1), known(2), known(3)], "2 of 3 trials diverge, all 2 as recorded in known.yaml; 0 new."),
+        ([trial(1), divergent(2), not_run(3)], "1 of 2 trials diverges; 1 new."),
+        (
+            [trial(1), known(2), known(3, status="changed")],
+            "2 of 3 trials diverge, 1 as recorded in known.yaml; 0 new, 1 no longer as recorded in known.yaml.",
+        ),
+        (
+            [divergent(1, **EXPECTED), known(2), divergent(3)],
+            "3 of 3 trials diverge: 1 as the case files expect, 1 as recorded in known.yaml; 1 new.",
+        ),
+    ],
+)
+def test_the_first_sentence_counts(tmp_path: Path, trials: list[dict[str, object]], sentence: str) -> None:
+    assert verdict_sentence(trials) == sentence
+
+
+def test_what_the_first_sentence_leaves_out_follows_it(tmp_path: Path) -> None:
+    trials = [
+        trial(1, status="new", as_expected=False),
+        trial(2, status="unexpected_pass"),
+        not_run(3),
+        trial(4, verdict="weak"),
+    ]
+    notes = build(results(tmp_path, trials, selected="-k same")).notes
+    assert len(notes) == 5
+    assert all(": 1." in note for note in notes[:4])
+    assert "-k same" in notes[4]
+
+
+def test_four_files_are_written_and_nothing_else(tmp_path: Path, mixed: Results) -> None:
+    paths = write(mixed, tmp_path / "out")
+    assert [path.name for path in paths] == ["report.html", "report.md", "matrix.csv", "claims.csv"]
+    assert sorted(paths) == sorted((tmp_path / "out").iterdir())
+    matrix = list(csv.DictReader(paths[2].read_text().splitlines()))
+    assert [(row["family"], row["subject"], row["diverging"]) for row in matrix] == [
+        ("pad", "mindspore@cpu", "1"),
+        ("same", "mindspore@ascend", "0"),
+        ("same", "mindspore@cpu", "2"),
+    ]
+    claims = list(csv.DictReader(paths[3].read_text().splitlines()))
+    assert [(row["id"], row["verdict"], row["agreeing"], row["counted"]) for row in claims] == [
+        ("same-even", "refuted", "0", "1"),
+        ("same-odd", "conditional", "1", "3"),
+    ]
+
+
+def test_the_page_stands_alone_and_its_links_lead_somewhere(mixed: Results) -> None:
+    page = Page(html(build(mixed, mixed)))
+    assert not {"script", "link", "img", "iframe", "object", "base"} & set(page.seen)
+    outside = [link for link in page.links if not link.startswith("#")]
+    assert outside == [KNOWN["link"]]
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.anchors)
+    assert len(page.anchors) == len(set(page.anchors))
+
+
+def test_the_page_can_be_read_aloud(mixed: Results) -> None:
+    source = html(build(mixed))
+    assert '<html lang="en">' in source
+    assert source.count("<th ") == source.count("<th scope=")
+    assert source.count("<table") == source.count("<caption>")
+    assert Page(source).seen.count("h1") == 1
+
+
+def test_the_page_tells_both_calls_numbers_and_reasons(mixed: Results) -> None:
+    words = Page(html(build(mixed))).words
+    for part in (
+        "3 of 4 trials diverge",
+        "torch.nn.Conv2d(4, 6, 4)",
+        "mindspore.nn.Conv2d(4, 6, 4)",
+        "python -m harness compare",
+        "pads on the other side",
+        "shifted by one column",
+        "subject, by numpy",
+        "no Ascend device here",
+        "Differences with torch.nn.Conv2d",
+        "2.13.0",
+        "setting deterministic",
+    ):
+        assert part in words, part
+
+
+def test_incomplete_results_say_so_first(tmp_path: Path) -> None:
+    broken = merge([store(tmp_path, [trial(3)], planned=9)])
+    for page in (html(build(broken)), markdown(build(broken))):
+        assert page.index("INCOMPLETE") < page.index("None of 1 trials diverges")
+        assert "1 of 9 planned trials recorded" in page
+
+
+def test_complete_results_do_not_say_incomplete(mixed: Results) -> None:
+    assert "INCOMPLETE" not in html(build(mixed)) + markdown(build(mixed))
+
+
+def hostile(tmp_path: Path) -> Results:
+    trials = [
+        divergent(
+            HOSTILE,
+            layer=HOSTILE,
+            family=HOSTILE,
+            subject=HOSTILE,
+            claims=[HOSTILE],
+            comparisons=[comparison(tensor=HOSTILE, verdict="value")],
+            diagnosis={"kind": HOSTILE, "says": HOSTILE},
+            known={"id": HOSTILE, "reason": HOSTILE, "link": "javascript:alert(1)"},
+            calls={"reference": HOSTILE, "subject": HOSTILE},
+            error={"side": "subject", "phase": "call", "type": HOSTILE, "message": HOSTILE},
+            reproducer=HOSTILE,
+        )
+    ]
+    return results(tmp_path, trials, not_run={"other": HOSTILE}, platform=HOSTILE, selected=HOSTILE)
+
+
+def test_nothing_in_a_record_becomes_markup(tmp_path: Path) -> None:
+    page = Page(html(build(hostile(tmp_path))))
+    assert "script" not in page.seen
+    assert not [link for link in page.links if not link.startswith("#")]
+    assert page.words.count("<script>alert('x')</script>") > 10
+
+
+def test_nothing_in_a_record_becomes_markdown(tmp_path: Path) -> None:
+    page = markdown(build(hostile(tmp_path)))
+    lines = page.splitlines()
+    assert not [line for line in lines if line.startswith("# h")]
+    plain = [line for line in lines if "``" not in line]
+    assert not [line for line in plain if "<script" in line or re.search(r"[^\\]\]\(", line)]
+    tables = "\n".join(line.replace(r"\|", "") if line.startswith("|") else "" for line in lines)
+    for table in re.findall(r"(?:^\|.*\n)+", tables, re.MULTILINE):
+        assert len({line.count("|") for line in table.splitlines()}) == 1, table
+
+
+@pytest.mark.parametrize("link", ["javascript:alert(1)", "http://x y", 'https://x"onclick', "data:text/html,x", None])
+def test_only_web_addresses_become_links(link: str | None) -> None:
+    [group] = gather([{**known(known={**KNOWN, "link": link}), "subject_version": "", "reference_version": ""}])
+    assert group.link == ""
+
+
+def test_two_shards_make_the_page_of_one_run(tmp_path: Path) -> None:
+    trials = [trial(3), known(4), divergent(2)]
+    whole = build(results(tmp_path / "whole", trials))
+    parts = [store(tmp_path / str(n), each, shard=f"{n}/2") for n, each in ((1, trials[1:]), (2, trials[:1]))]
+    merged = build(merge(parts))
+    assert (merged.verdict, merged.matrix, merged.groups) == (whole.verdict, whole.matrix, whole.groups)
+    assert (merged.claims, merged.coverage, merged.problems) == (whole.claims, whole.coverage, ())
+
+
+def test_the_order_of_files_and_lines_changes_nothing(tmp_path: Path) -> None:
+    trials = [trial(3), known(4), divergent(2), known(6, family="pad")]
+    first = store(tmp_path / "a", trials[:2], shard="1/2")
+    second = store(tmp_path / "b", trials[2:], shard="2/2")
+    pages = [path.read_bytes() for path in write(merge([first, second]), tmp_path / "x")]
+    store(tmp_path / "a", trials[1::-1], shard="1/2")
+    store(tmp_path / "b", trials[:1:-1], shard="2/2")
+    assert [path.read_bytes() for path in write(merge([second, first]), tmp_path / "y")] == pages
+
+
+def test_groups_show_what_sets_them_apart_and_new_ones_come_first(tmp_path: Path) -> None:
+    first, second = gather(results(tmp_path, [trial(3), trial(5), known(4), known(10), divergent(9)]).trials)
+    assert (first.status, first.count, first.of) == ("new", 1, 5)
+    assert (second.status, second.count, second.known, second.max_abs) == ("known", 2, "CONV-1", 40.0)
+    assert second.example == known(4)["trial"]
+    assert [(each.name, each.here, each.tested) for each in second.parameters] == [
+        ("k", "4, 10", "3, 4, 5, 9, 10"),
+        ("s", "1", "1"),
+    ]
+    assert first.anchor != second.anchor
+
+
+def test_an_unexpected_pass_is_a_group_though_nothing_diverges(tmp_path: Path) -> None:
+    [group] = gather(results(tmp_path, [trial(3, status="unexpected_pass", known=KNOWN), trial(5)]).trials)
+    assert (group.status, group.count) == ("unexpected_pass", 1)
+
+
+def test_groups_with_names_alike_keep_their_own_anchors(tmp_path: Path) -> None:
+    groups = gather(results(tmp_path, [divergent(family="a_b"), divergent(family="a-b")]).trials)
+    assert len({group.anchor for group in groups}) == 2
+
+
+@pytest.mark.parametrize("status", ["new", "changed", "unexpected_pass"])
+def test_whatever_makes_a_run_red_is_explained(tmp_path: Path, status: str) -> None:
+    view = build(results(tmp_path, [trial(3, status=status, departure="the accepted one has gone")]))
+    assert [group.status for group in view.groups] == [status]
+    for page in (html(view), markdown(view)):
+        assert "the accepted one has gone" in page
+
+
+def test_changes_tell_new_fixed_changed_and_lost(tmp_path: Path) -> None:
+    before = [trial(1), divergent(2), divergent(3), trial(4), trial(5), trial(6, verdict="within_bound"), divergent(8)]
+    after = [divergent(1), trial(2), divergent(3, verdict="shape"), not_run(4), trial(6), divergent(7), divergent(8)]
+    found = changes(results(tmp_path / "b", after, targets=NEWER), results(tmp_path / "a", before))
+    assert found.older == "mindspore 2.10.0 against torch 2.13.0"
+    assert [(row.kind, row.before, row.after, row.count) for row in found.rows] == [
+        (NEW, ABSENT, "value", 1),
+        (NEW, "bitwise", "value", 1),
+        (FIXED, "value", "bitwise", 1),
+        (CHANGED, "value", "shape", 1),
+        (LOST, "bitwise", ABSENT, 1),
+        (LOST, "bitwise", "not_run", 1),
+    ]
+    assert dict(found.counts) == {NEW: 2, FIXED: 1, CHANGED: 1, LOST: 2}
+
+
+def test_the_newest_version_counts_in_changes(tmp_path: Path) -> None:
+    older = {**TARGETS, "mindspore@cpu": {"version": "2.9.0"}}
+    both = merge([store(tmp_path / "a", [divergent()], targets=older), store(tmp_path / "b", [trial()])])
+    assert not changes(both, results(tmp_path / "c", [trial()])).rows
+
+
+def test_the_pages_tell_the_changes(tmp_path: Path) -> None:
+    view = build(results(tmp_path / "b", [trial(2)], targets=NEWER), results(tmp_path / "a", [divergent(2)], planned=2))
+    for page in (html(view), markdown(view)):
+        assert "Since mindspore 2.10.0 against torch 2.13.0" in page
+        assert "fixed 1" in " ".join(page.split())
+        assert "The older results are INCOMPLETE" in page
+
+
+def test_a_target_that_did_not_run_has_no_part_in_the_title(mixed: Results) -> None:
+    assert build(mixed).title == "Conformance of mindspore 2.10.0 against torch 2.13.0"
+
+
+def test_no_trials_still_make_a_page(tmp_path: Path) -> None:
+    view = build(results(tmp_path, []))
+    assert "No trial gave a result." in Page(html(view)).words
+    assert "No trial gave a result." in markdown(view)
+
+
+def test_a_rate_never_rounds_up_to_all(tmp_path: Path) -> None:
+    trials = [trial(k) for k in range(3000)] + [divergent(5000)]
+    assert "99.9 %" in html(build(results(tmp_path, trials)))

@@ -1,0 +1,137 @@
+"""From a trial and its outcome to the line that others rely on. Plain JSON values only."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from harness.model import Tier, Trial, Verdict
+from harness.runner import Outcome
+from harness.watchdog import Death
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where a trial stands in the plan."""
+
+    file: str
+    tier: Tier
+
+
+def to_record(trial: Trial, origin: Origin, outcome: Outcome) -> dict[str, Any]:
+    """The trial line, without its status against ``known.yaml``."""
+    case = trial.case
+    side, failure = next(iter(outcome.failures.items()), ("", None))
+    return {
+        "type": "trial",
+        "trial": trial.id,
+        "case": case.id,
+        "layer": case.layer,
+        "family": case.family,
+        "file": origin.file,
+        "tier": str(origin.tier),
+        "claims": list(case.claims),
+        "values": jsonable(case.values),
+        "swept": list(case.swept),
+        "reference": str(trial.reference),
+        "subject": str(trial.subject),
+        "dtype": trial.dtype,
+        "verdict": str(outcome.verdict),
+        "expected": str(case.expect),
+        "as_expected": case.expect.met_by(outcome.verdict) and not outcome.undocumented,
+        "known": None,
+        "comparisons": [jsonable(dataclasses.asdict(each)) for each in outcome.comparisons],
+        "diagnosis": dataclasses.asdict(outcome.diagnosis) if outcome.diagnosis else None,
+        "disagrees": outcome.disagrees,
+        "adjudicator": outcome.adjudicator,
+        "documented_shape": jsonable(case.documented_shape),
+        "undocumented": outcome.undocumented,
+        "calls": {
+            "reference": str(case.sides[trial.reference.framework]),
+            "subject": str(case.sides[trial.subject.framework]),
+        },
+        "inputs": outcome.fingerprints,
+        "seconds": {name: round(value, 6) for name, value in outcome.seconds.items()},
+        "error": failure
+        and {"side": side, "phase": str(failure.phase.value), "type": failure.type, "message": failure.message},
+        "reproducer": reproducer(trial),
+    }
+
+
+def dead_record(trial: Trial, origin: Origin, death: Death) -> dict[str, Any]:
+    """The trial line of a trial that took its worker along."""
+    record = to_record(trial, origin, Outcome(death.verdict))
+    record["error"] = {"side": None, "phase": None, "type": str(death.verdict), "message": death.reason}
+    record["trace"] = death.trace
+    return record
+
+
+def not_run_record(trial: Trial, origin: Origin, reason: str) -> dict[str, Any]:
+    """The trial line of a trial whose target is not here."""
+    record = to_record(trial, origin, Outcome(Verdict.NOT_RUN))
+    record["error"] = {"side": None, "phase": None, "type": str(Verdict.NOT_RUN), "message": reason}
+    return record
+
+
+def reproducer(trial: Trial) -> str:
+    """The command that runs this trial's calls again, with the same inputs and weights."""
+    case = trial.case
+    words = ["python", "-m", "harness", "compare"]
+    words += [str(case.sides[target.framework]) for target in (trial.reference, trial.subject)]
+    for shape in case.inputs.values():
+        words += ["--input", ",".join(map(str, shape))]
+    words += ["--key", case.id]
+    if trial.dtype != "float32":
+        words += ["--dtype", trial.dtype]
+    if not case.align:
+        words += ["--shapes-only"]
+    return shlex.join(words)
+
+
+def reason(record: Mapping[str, Any]) -> str:
+    """Why a trial is not as expected, in one line."""
+    parts = [f"{record['layer']}: expected {record['expected']}, got {record['verdict']}"]
+    if record["diagnosis"]:
+        parts.append(record["diagnosis"]["says"])
+    if record["undocumented"]:
+        parts.append(record["undocumented"])
+    if record["error"]:
+        error = record["error"]
+        where = f"{error['side']} at {error['phase']}: {error['type']}: " if error["side"] else ""
+        parts.append(where + " ".join(error["message"].split())[:300])
+    missed = sorted({name for each in record["comparisons"] for name in each["missed"]})
+    if record["verdict"] == Verdict.WEAK:
+        parts.append(f"the comparison would not have caught: {', '.join(missed) or 'anything'}")
+    return "; ".join(parts)
+
+
+def story(record: Mapping[str, Any]) -> str:
+    """A failure in full: the reason first, the reproducer last."""
+    lines = [record["departure"] or f"{record['status']} divergence: {reason(record)}", ""]
+    if record["departure"]:
+        lines += [reason(record)]
+    lines += [f"reference  {record['reference']:<18} {record['calls']['reference']}"]
+    lines += [f"subject    {record['subject']:<18} {record['calls']['subject']}"]
+    lines += [_comparison(each) for each in record["comparisons"]]
+    if record["disagrees"]:
+        lines += [f"off        {record['disagrees']}, by {record['adjudicator']}"]
+    return "\n".join([*lines, "", record["reproducer"]])
+
+
+def _comparison(each: Mapping[str, Any]) -> str:
+    shapes = f"{tuple(each['actual_shape'])} against {tuple(each['expected_shape'])}"
+    if each["max_abs"] is None:
+        return f"{each['lane']:<10} {each['tensor']:<18} {each['verdict']}: {shapes}"
+    numbers = f"{each['mismatched']} of {each['size']} elements, max |actual - expected| {each['max_abs']:.6g}"
+    return f"{each['lane']:<10} {each['tensor']:<18} {each['verdict']}: {numbers}, worst at {each['worst_index']}"
+
+
+def jsonable(value: Any) -> Any:
+    """The value with tuples as lists and enums as their words."""
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    return str(value) if isinstance(value, str) else value
