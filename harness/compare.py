@@ -31,7 +31,7 @@ class Judge:
         """Where the array is further from the centre than the bound allows; non-finite values by place and sign."""
         difference = _distance(array, centre)
         bound = self.bound if self.bound is not None and self.bound.shape == difference.shape else 0.0
-        return np.asarray(~(difference <= bound))
+        return np.asarray(~((difference <= bound) & np.isfinite(difference)))
 
 
 def compare(actual: Array, expected: Array, tensor: str, judge: Judge) -> Comparison:
@@ -90,7 +90,9 @@ def _measures(actual: Array, expected: Array, centre: Array, bound: Array | None
     difference = _distance(actual, expected)
     error = np.maximum(_distance(actual, centre), _distance(expected, centre))
     limit = bound if bound is not None and bound.shape == error.shape else np.zeros_like(error)
-    ratio = np.divide(error, limit, out=np.where(error > 0, np.inf, 0.0), where=limit > 0)
+    with np.errstate(over="ignore"):
+        measurable = (limit > 0) & np.isfinite(error)
+        ratio = np.divide(error, limit, out=np.where(error > 0, np.inf, 0.0), where=measurable)
     worst = int(np.argmax(ratio)) if np.isfinite(ratio).all() else int(np.argmax(error))
     return {
         "max_abs": float(difference.max()),
@@ -130,5 +132,5 @@ def _ordinals(array: Array) -> Array:
 
 def _cosine(left: Array, right: Array) -> float | None:
     a, b = left.astype(np.float64).ravel(), right.astype(np.float64).ravel()
-    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    norms = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
     return float(a @ b) / norms if norms and np.isfinite(norms) else None

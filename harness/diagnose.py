@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from harness.model import Array
 # Batch and channels do not shift or grow; the axes after them do.
 FIRST_SPATIAL_AXIS = 2
 LONGEST_SHIFT = 3
+WIDEST_BORDER = 3
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class Diagnosis:
 def diagnose(actual: Array, expected: Array) -> Diagnosis:
     """Describe how actual differs from expected.
 
-    Kinds, most specific first: ``scrambled-rank``, ``cropped``, ``extended``, ``resized``, ``shifted``, ``flipped``,
-    ``border``, ``zeros``, ``offset``, ``other``. Reads values; shapes may differ.
+    Kinds, in the order in which they are tried: ``rank``, ``cropped``, ``extended``, ``resized``, ``zeros``,
+    ``shifted``, ``flipped``, ``offset``, ``border``, ``other``. Shapes may differ. NaN equals NaN at the same place.
     """
     if actual.ndim != expected.ndim:
         return Diagnosis("rank", f"the subject has {actual.ndim} axes, the reference {expected.ndim}")
@@ -47,7 +49,7 @@ def _resized(actual: Array, expected: Array) -> Diagnosis:
         f"axis {axis} by {a - e:+d}" for axis, (a, e) in enumerate(zip(actual.shape, expected.shape, strict=True)) if a != e
     ]
     overlap = tuple(slice(0, min(a, e)) for a, e in zip(actual.shape, expected.shape, strict=True))
-    same = np.array_equal(actual[overlap], expected[overlap], equal_nan=True)
+    same = _same(actual[overlap], expected[overlap])
     longer = any(a > e for a, e in zip(actual.shape, expected.shape, strict=True))
     shorter = any(a < e for a, e in zip(actual.shape, expected.shape, strict=True))
     if same and not (longer and shorter):
@@ -87,21 +89,22 @@ def _agrees_shifted(actual: Array, expected: Array, shift: dict[int, int]) -> bo
         here[axis] = slice(max(by, 0), actual.shape[axis] + min(by, 0))
         there[axis] = slice(max(-by, 0), actual.shape[axis] - max(by, 0))
     kept = expected[tuple(there)]
-    return bool(np.any(kept)) and np.array_equal(actual[tuple(here)], kept)
+    return bool(np.any(kept)) and _same(actual[tuple(here)], kept)
 
 
 def _flipped(actual: Array, expected: Array) -> Diagnosis | None:
     for axis in range(FIRST_SPATIAL_AXIS, actual.ndim):
-        if np.array_equal(actual, np.flip(expected, axis)):
+        if _same(actual, np.flip(expected, axis)):
             return Diagnosis("flipped", f"the subject's output is the reference's flipped along axis {axis}")
     return None
 
 
 def _offset(actual: Array, expected: Array) -> Diagnosis | None:
     # One addend per channel, and none of them zero everywhere: what a missing or doubled bias looks like.
-    if actual.ndim <= FIRST_SPATIAL_AXIS or not actual.size:
-        return None
-    difference = actual.astype(np.float64) - expected.astype(np.float64)
+    if actual.ndim <= FIRST_SPATIAL_AXIS or actual.size <= actual.shape[1]:
+        return None  # with a single element a channel, any difference is constant in it
+    with np.errstate(invalid="ignore"):
+        difference = actual.astype(np.float64) - expected.astype(np.float64)
     per_channel = difference.max(axis=(0, *range(FIRST_SPATIAL_AXIS, actual.ndim)), keepdims=True)
     if np.any(per_channel) and np.array_equal(difference, np.broadcast_to(per_channel, difference.shape)):
         return Diagnosis("offset", "the subject's output differs by one constant in each channel")
@@ -109,19 +112,49 @@ def _offset(actual: Array, expected: Array) -> Diagnosis | None:
 
 
 def _border(actual: Array, expected: Array) -> Diagnosis | None:
-    different = actual != expected
-    sides = [
-        f"{name} of axis {axis}"
-        for axis in range(FIRST_SPATIAL_AXIS, actual.ndim)
-        for name, index in (("start", 0), ("end", -1))
-        if actual.shape[axis] > 2 and np.take(different, index, axis).any()
-    ]
-    inner = tuple(slice(1, -1) if axis >= FIRST_SPATIAL_AXIS else slice(None) for axis in range(actual.ndim))
-    if not sides or different[inner].any():
+    different = _different(actual, expected)
+    if not different.any():
         return None
-    return Diagnosis("border", f"only the outermost elements differ, at the {', '.join(sides)}")
+    spatial = range(FIRST_SPATIAL_AXIS, actual.ndim)
+    for width in range(1, WIDEST_BORDER + 1):
+        slabs = {
+            f"{name} of axis {axis}": (axis, part)
+            for axis in spatial
+            for name, part in (("start", slice(0, width)), ("end", slice(-width, None)))
+            if actual.shape[axis] > 2 * width
+        }
+        if not slabs or _outside_of(different, slabs.values()).any():
+            continue
+        # A side is named if the others do not account for what differs.
+        needed = [
+            name
+            for name, slab in slabs.items()
+            if _outside_of(different, [each for each in slabs.values() if each != slab]).any()
+        ]
+        where = ", ".join(needed) or "corners"
+        return Diagnosis("border", f"only the outermost {_elements(width)} differ: {where}")
+    return None
+
+
+def _outside_of(different: Array, slabs: Iterable[tuple[int, slice]]) -> Array:
+    rest = different.copy()
+    for axis, part in slabs:
+        np.moveaxis(rest, axis, 0)[part] = False
+    return rest
+
+
+def _elements(width: int) -> str:
+    return "elements" if width == 1 else f"{width} elements"
 
 
 def _share(actual: Array, expected: Array) -> Diagnosis:
-    different = int((actual != expected).sum())
+    different = int(_different(actual, expected).sum())
     return Diagnosis("other", f"{different} of {actual.size} elements differ, in no pattern known to the harness")
+
+
+def _same(left: Array, right: Array) -> bool:
+    return np.array_equal(left, right, equal_nan=True)
+
+
+def _different(left: Array, right: Array) -> Array:
+    return np.asarray((left != right) & ~(np.isnan(left) & np.isnan(right)))

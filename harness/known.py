@@ -10,10 +10,10 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from harness.casefile.expressions import Expression, ExpressionError
+from harness.casefile.expressions import Expression, ExpressionError, plain
 from harness.casefile.source import Source, read
-from harness.errors import did_you_mean
-from harness.model import Verdict
+from harness.errors import HarnessError, did_you_mean
+from harness.model import AGREEMENT, Verdict
 
 ANYTHING = Expression("True")
 
@@ -41,7 +41,7 @@ class Known:
     id: str
     layer: str
     families: tuple[str, ...]
-    verdict: Verdict
+    verdicts: frozenset[Verdict]
     reason: str
     when: Expression = ANYTHING
     subjects: tuple[str, ...] = ()
@@ -59,15 +59,22 @@ class Known:
             and (not self.subjects or record["subject"] in self.subjects)
             and (not self.dtypes or record["dtype"] in self.dtypes)
             and all(_within(ranges, versions.get(name)) for name, ranges in (self.versions or {}).items())
-            and bool(self.when(_tuples(record["values"])))
+            and self._holds(record["values"])
         )
+
+    def _holds(self, values: Mapping[str, Any]) -> bool:
+        try:
+            # Records hold lists where cases have tuples.
+            return bool(self.when({name: plain(value) for name, value in values.items()}))
+        except ExpressionError as error:
+            raise HarnessError(f"the known divergence '{self.id}': {error.problem} ({error.hint})") from None
 
     def departure(self, record: Mapping[str, Any]) -> str:
         """How the trial's result departs from the accepted signature; empty if it does not."""
         kind = (record["diagnosis"] or {}).get("kind")
         error = (record["error"] or {}).get("type")
-        if record["verdict"] != self.verdict:
-            return f"its verdict is {record['verdict']}, accepted is {self.verdict}"
+        if record["verdict"] not in self.verdicts:
+            return f"its verdict is {record['verdict']}, accepted is {' or '.join(sorted(self.verdicts))}"
         if self.diagnosis and kind not in self.diagnosis:
             return f"its diagnosis is {kind}, accepted is {' or '.join(self.diagnosis)}"
         if self.error and error != self.error:
@@ -77,11 +84,6 @@ class Known:
 
 def _within(ranges: SpecifierSet, version: str | None) -> bool:
     return version is not None and ranges.contains(version.partition("+")[0], prereleases=True)
-
-
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    # Records hold lists where cases have tuples.
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def judge(
@@ -134,7 +136,8 @@ def _entry(source: Source, index: int, families: Mapping[str, Mapping[str, Itera
         id=str(entry["id"]),
         layer=layer,
         families=tuple(map(str, entry["families"])),
-        verdict=Verdict(entry["verdict"]),
+        # 'equal' where a document says that the two differ, and they do not.
+        verdicts=AGREEMENT if entry["verdict"] == "equal" else frozenset({Verdict(entry["verdict"])}),
         reason=" ".join(str(entry["reason"]).split()),
         when=_condition(source, key, entry, families[layer]),
         subjects=tuple(map(str, entry.get("subjects", ()))),

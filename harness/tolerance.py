@@ -35,9 +35,9 @@ def accumulation_bound(dtype: str, terms: Array, magnitude: Array) -> Array:
         float64, the shape of the output; zero where nothing is summed, infinite where n*u reaches one.
     """
     roundings = np.where(terms > 0, terms.astype(np.float64) + 1.0, 0.0) * unit_roundoff(dtype)
-    gamma = np.where(roundings < 1.0, roundings / np.maximum(1.0 - roundings, np.finfo(np.float64).tiny), np.inf)
-    # Results below the normal range lose up to half of the smallest subnormal besides.
-    floor = float(np.finfo(dtype).smallest_subnormal) * (terms > 0) if dtype != "bfloat16" else 0.0
+    gamma = np.divide(roundings, 1.0 - roundings, out=np.full(roundings.shape, np.inf), where=roundings < 1.0)
+    # Each product below the normal range loses up to half of the smallest subnormal besides; sums there are exact.
+    floor = float(np.finfo(dtype).smallest_subnormal) * terms if dtype != "bfloat16" else 0.0
     return np.asarray(np.where(terms > 0, gamma * magnitude + floor, 0.0))
 
 

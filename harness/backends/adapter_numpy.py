@@ -4,6 +4,8 @@ It answers to the dotted names, argument names and defaults of torch and imports
 or float64 in, the same out, so that it can say which of two frameworks is off.
 """
 
+# ruff: noqa: B905 - zip has no strict before Python 3.10; the lengths are checked where they come in
+
 from __future__ import annotations
 
 import operator
@@ -15,10 +17,20 @@ import numpy as np
 from harness.backends.convolution import Array, Geometry, Pairs, conv, conv_transpose, pad, same_amounts
 from harness.backends.pipeline import PipelineBackend
 
+PACKAGE = "numpy"
+DEVICES = ("cpu",)
+MODES = ("",)
+REQUIRES = "numpy>=1.26,<2"
+
 IntOrTuple = Union[int, Sequence[int]]
 
 # torch's names of the padding modes of a convolution, and those of ``pad``.
 PADDING_MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
+
+
+def conflict() -> str | None:
+    """What in this environment keeps NumPy from working; nothing is known to."""
+    return None
 
 
 class Layer:
@@ -31,6 +43,7 @@ class Layer:
     rank = 0
 
     def __init__(self) -> None:
+        """Without parameters."""
         self.state: dict[str, Array] = {}
 
     def __call__(self, x: Array) -> Array:
@@ -42,6 +55,7 @@ class Identity(Layer):
     """The input itself, whatever the arguments (page ``torch.nn.Identity``)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take anything, as torch does."""
         super().__init__()
 
     def __call__(self, x: Array) -> Array:
@@ -84,6 +98,7 @@ class ConstantPad1d(_Pad):
     rank = 1
 
     def __init__(self, padding: IntOrTuple, value: float) -> None:
+        """Amounts as in :class:`ZeroPad1d` or :class:`ZeroPad2d`, and the value to fill with."""
         super().__init__(padding)
         self.value = value
 
@@ -160,8 +175,6 @@ class _Convolution(Layer):
     def __call__(self, x: Array) -> Array:
         if x.ndim not in (self.rank + 1, self.rank + 2):
             raise ValueError(f"expected {self.rank + 1} or {self.rank + 2} axes, got the shape {x.shape}")
-        if x.shape[-self.rank - 1] != self.channels[0]:
-            raise ValueError(f"expected {self.channels[0]} channels, got the shape {x.shape}")
         return self._run(x) if x.ndim == self.rank + 2 else self._run(x[np.newaxis])[0]
 
     def _run(self, x: Array) -> Array:
@@ -177,7 +190,7 @@ class Conv1d(_Convolution):
 
     rank = 1
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - torch takes them by position
         self,
         in_channels: int,
         out_channels: int,
@@ -189,6 +202,7 @@ class Conv1d(_Convolution):
         bias: bool = True,
         padding_mode: str = "zeros",
     ) -> None:
+        """Names, order and defaults are torch's."""
         if padding_mode not in PADDING_MODES:
             raise ValueError(f"padding_mode {padding_mode!r} is none of {', '.join(PADDING_MODES)}")
         self.mode = PADDING_MODES[padding_mode]
@@ -231,7 +245,7 @@ class ConvTranspose1d(_Convolution):
 
     rank = 1
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - torch takes them by position
         self,
         in_channels: int,
         out_channels: int,
@@ -244,6 +258,7 @@ class ConvTranspose1d(_Convolution):
         dilation: IntOrTuple = 1,
         padding_mode: str = "zeros",
     ) -> None:
+        """Names, order and defaults are torch's."""
         if padding_mode != "zeros":
             raise ValueError(f"a transposed convolution has padding_mode 'zeros' only, not {padding_mode!r}")
         crops = tuple((p, p) for p in _integers(padding, self.rank, "padding", least=0))
@@ -276,6 +291,7 @@ class Adapter(PipelineBackend):
     """The adjudicator behind the protocol of every backend; mode and threads are taken and have no effect."""
 
     def __init__(self, device: str = "cpu", mode: str = "", threads: int = 1) -> None:
+        """Raise ``ValueError`` for any device but the cpu."""
         if device != "cpu":
             raise ValueError(f"the NumPy adjudicator runs on the cpu only, not on {device!r}")
 

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ruamel.yaml.scalarbool import ScalarBoolean
 from simpleeval import EvalWithCompoundTypes, InvalidExpression
 
 from harness.errors import did_you_mean
@@ -18,10 +19,19 @@ def axis(value: Any, index: int) -> Any:
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {"axis": axis, "abs": abs, "len": len, "max": max, "min": min, "sum": sum}
 CONSTANTS = {"true": True, "false": False, "none": None, "True": True, "False": False, "None": None}
+RESERVED = FUNCTIONS.keys() | CONSTANTS.keys()
 
 
 class ExpressionError(Exception):
-    """What is wrong with an expression, and a hint. The caller knows the place."""
+    """What is wrong with an expression, and a hint. The caller knows the place of the tree around it.
+
+    Attributes:
+        key: where in its tree the expression stands, if it could not be parsed.
+        culprit: the expression, if it could be parsed but not computed.
+    """
+
+    key: tuple[str | int, ...] = ()
+    culprit: Expression | None = None
 
     def __init__(self, problem: str, hint: str = "") -> None:
         """Keep the two parts apart."""
@@ -38,9 +48,10 @@ class Expression:
         try:
             self._node = EvalWithCompoundTypes.parse(text)
         except (InvalidExpression, SyntaxError) as error:
-            raise ExpressionError(f"'{text}' is no expression", str(error).splitlines()[0]) from None
+            reason = error.msg if isinstance(error, SyntaxError) else str(error)
+            raise ExpressionError(f"'{text}' is no expression", reason) from None
         found = {node.id for node in ast.walk(self._node) if isinstance(node, ast.Name)}
-        self.names = tuple(sorted(found - FUNCTIONS.keys() - CONSTANTS.keys()))
+        self.names = tuple(sorted(found - RESERVED))
         self._results: dict[tuple[Any, ...], Any] = {}
 
     def check(self, known: Iterable[str]) -> None:
@@ -52,7 +63,7 @@ class Expression:
 
     def __call__(self, values: Mapping[str, Any]) -> Any:
         """The value under these names. Raises ExpressionError if it cannot be computed."""
-        key = tuple((type(values[name]), values[name]) for name in self.names)
+        key = tuple(identity(values[name]) for name in self.names)
         if key not in self._results:
             self._results[key] = self._compute(values)
         return self._results[key]
@@ -64,24 +75,41 @@ class Expression:
             return evaluator.eval(self.text, previously_parsed=self._node)
         except Exception as error:  # whatever the arithmetic of the given values raises
             given = ", ".join(f"{name}={values[name]!r}" for name in self.names)
-            raise ExpressionError(f"'{self.text}' fails for {given}", f"{type(error).__name__}: {error}") from None
+            failure = ExpressionError(f"'{self.text}' fails for {given}", f"{type(error).__name__}: {error}")
+            failure.culprit = self
+            raise failure from None
 
 
-def compile_tree(node: Any) -> Any:
+def identity(value: Any) -> Any:
+    """A key that tells 1, 1.0 and True apart, within tuples too."""
+    return tuple(map(identity, value)) if isinstance(value, tuple) else (type(value), value)
+
+
+def compile_tree(node: Any, key: tuple[str | int, ...] = ()) -> Any:
     """A tree of YAML values with each ``=`` string replaced by its Expression, and lists by tuples."""
     if isinstance(node, str):
-        return Expression(node[1:].strip()) if node.startswith("=") else str(node)
+        return _parsed(node[1:].strip(), key) if node.startswith("=") else str(node)
     if isinstance(node, Mapping):
-        return {str(key): compile_tree(value) for key, value in node.items()}
+        return {str(part): compile_tree(value, (*key, part)) for part, value in node.items()}
     if isinstance(node, list | tuple):
-        return tuple(compile_tree(item) for item in node)
+        return tuple(compile_tree(item, (*key, index)) for index, item in enumerate(node))
     return plain(node)
+
+
+def _parsed(text: str, key: tuple[str | int, ...]) -> Expression:
+    try:
+        return Expression(text)
+    except ExpressionError as error:
+        error.key = key
+        raise
 
 
 def plain(value: Any) -> Any:
     """The bare Python value of a YAML scalar or list; the parser's own number types would show in records."""
     if isinstance(value, bool) or value is None:
         return value
+    if isinstance(value, ScalarBoolean):  # what the parser makes of a boolean with an anchor; an int by its class
+        return bool(value)
     for kind in (int, float, str):
         if isinstance(value, kind):
             return kind(value)

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.casefile.expressions import Expression, ExpressionError, compile_tree, expressions_in, plain
+from harness.casefile.expressions import RESERVED, Expression, ExpressionError, compile_tree, expressions_in, plain
 from harness.casefile.families import CaseFile, Document, Family, derived, word
-from harness.casefile.sides import SideSpec, side_spec
+from harness.casefile.sides import Part, SideSpec, side_spec
 from harness.casefile.source import Source, read
 from harness.casefile.sweep import Exclusion, exclusion
-from harness.errors import did_you_mean
-from harness.model import Claim, Expectation, Lane, Tier, Tolerance
+from harness.errors import CaseFileError, did_you_mean
+from harness.model import Case, Claim, Expectation, Lane, Tier, Tolerance
 
 Tree = Mapping[str, Any]
 
@@ -49,8 +49,9 @@ class _Reader:
         if len(self.frameworks) < 2:
             raise self.source.error([], "two sides are needed", f"frameworks: {', '.join(frameworks)}")
         for name, entry in self.data.get("state", {}).items():
-            for key in set(entry) - {"shape", "when", *self.frameworks}:
-                raise self.source.error(["state", name, key], "no such side", did_you_mean(key, self.frameworks))
+            for key in entry:
+                if key not in {"shape", "when", *self.frameworks}:
+                    raise self.source.error(["state", name, key], "no such side", did_you_mean(key, self.frameworks))
 
     def documents(self) -> dict[str, Document]:
         """The documents by id."""
@@ -86,8 +87,9 @@ class _Reader:
         sweep = self._sweep([*key, "sweep"], entry.get("sweep", {}))
         fixed = {str(k): plain(v) for k, v in {**self.data.get("values", {}), **entry.get("values", {})}.items()}
         fixed = {k: v for k, v in fixed.items() if k not in sweep}
-        derive = self._compiled([*key, "derive"], {**self.data.get("derive", {}), **entry.get("derive", {})})
-        known = self._check_derived(key, derive, {*fixed, *sweep})
+        self._check_reserved(key, entry)
+        derive = self._derive(key, entry)
+        known = self._check_derived(self._derive_parts(key, derive), {*fixed, *sweep})
         family = Family(
             name=str(name),
             stem=self.path.stem,
@@ -101,7 +103,7 @@ class _Reader:
             fixed=fixed,
             sweep=sweep,
             strength=entry.get("cover"),
-            exclusions=self._exclusions([*key, "exclude"], entry.get("exclude", ()), sweep, fixed, derive, known),
+            exclusions=self._exclusions(key, entry.get("exclude", ()), sweep, fixed, derive, known),
             derive=derive,
             inputs=self._compiled(["inputs"], self.data["inputs"]),
             state=self._compiled(["state"], self.data.get("state", {})),
@@ -109,8 +111,9 @@ class _Reader:
             output_shape=self._compiled([*key, "output_shape"], entry.get("output_shape")),
             tolerances={str(k): Tolerance(**v) for k, v in self.data.get("tolerance", {}).items()},
         )
-        self._check_names(key, family, known)
-        self._check_expansion(key, family)
+        parts = self._parts(key, family)
+        self._check_names(key, family, parts, known)
+        self._check_expansion(key, family, parts)
         return family
 
     def _check_reason(self, key: Sequence[str], entry: Tree) -> None:
@@ -142,13 +145,27 @@ class _Reader:
         try:
             return compile_tree(tree)
         except ExpressionError as error:
-            raise self.source.error(key, error.problem, error.hint) from None
+            raise self.source.error([*key, *error.key], error.problem, error.hint) from None
 
-    def _check_derived(self, key: Sequence[str], derive: Tree, known: set[str]) -> set[str]:
-        for name, tree in derive.items():
-            place = [*key, "derive", name] if name in self.data["families"][key[1]].get("derive", {}) else ["derive", name]
+    def _check_reserved(self, key: Sequence[str], entry: Tree) -> None:
+        for place, part in ((key, "sweep"), (key, "values"), (key, "derive"), ([], "values"), ([], "derive")):
+            for name in (entry if place else self.data).get(part, {}):
+                if name in RESERVED:
+                    problem = f"'{name}' means something else in expressions"
+                    raise self.source.error([*place, part, name], problem, "choose another name")
+
+    def _derive(self, key: Sequence[str], entry: Tree) -> dict[str, Any]:
+        shared = self._compiled(["derive"], self.data.get("derive", {}))
+        return {**shared, **self._compiled([*key, "derive"], entry.get("derive", {}))}
+
+    def _derive_parts(self, key: Sequence[str], derive: Tree) -> list[Part]:
+        own = self.data["families"][key[1]].get("derive", {})
+        return [((*key, "derive", name) if name in own else ("derive", name), tree) for name, tree in derive.items()]
+
+    def _check_derived(self, parts: Iterable[Part], known: set[str]) -> set[str]:
+        for place, tree in parts:
             self._check_tree(place, tree, known)
-            known = known | {name}
+            known = known | {str(place[-1])}
         return known
 
     def _check_tree(self, key: Sequence[str | int], tree: Any, known: set[str]) -> None:
@@ -159,54 +176,88 @@ class _Reader:
                 raise self.source.error([*key, *inner], error.problem, error.hint) from None
 
     def _side(self, key: Sequence[str], framework: str, entry: Tree) -> SideSpec:
-        return side_spec(self.source, framework, self.data[framework], entry.get(framework, {}), [*key, framework])
+        change, place = entry.get(framework, {}), [*key, framework]
+        state = self.data.get("state", {})
+        for index, name in enumerate(change.get("lacks", ())):
+            if name not in state:
+                raise self.source.error([*place, "lacks", index], f"unknown state '{name}'", did_you_mean(name, state))
+        return side_spec(self.source, framework, self.data[framework], change, place)
 
     def _exclusions(
         self, key: Sequence[str], entries: Sequence[Tree], sweep: Tree, fixed: Tree, derive: Tree, known: set[str]
     ) -> tuple[Exclusion, ...]:
         found = []
         for index, entry in enumerate(entries):
-            place = [*key, index, "when"]
+            place = [*key, "exclude", index, "when"]
             expression = self._compiled(place, "=" + str(entry["when"]).lstrip("= "))
             self._check_tree(place, expression, known)
             names = [name for name in sweep if name in _reached(expression, derive)]
-            left_out = self._tabulate(place, expression, sweep, names, fixed, derive)
+            left_out = self._tabulate(key, place, expression, sweep, names, fixed, derive)
             if not left_out.values:
                 raise self.source.error(place, "this exclusion excludes nothing", "remove it, or mend its condition")
             found.append(left_out)
         return tuple(found)
 
     def _tabulate(
-        self, key: Sequence[str | int], when: Expression, sweep: Tree, names: list[str], fixed: Tree, derive: Tree
+        self,
+        key: Sequence[str],
+        place: Sequence[str | int],
+        when: Expression,
+        sweep: Tree,
+        names: list[str],
+        fixed: Tree,
+        derive: Tree,
     ) -> Exclusion:
         needed = {name: tree for name, tree in derive.items() if name in _reached(when, derive)}
         try:
             return exclusion(sweep, names, lambda row: when(derived(needed, {**fixed, **row})))
         except ExpressionError as error:
-            raise self.source.error(key, error.problem, error.hint) from None
+            raise self._failure(key, [(tuple(place), when), *self._derive_parts(key, derive)], error) from None
 
-    def _check_names(self, key: Sequence[str], family: Family, known: set[str]) -> None:
-        parts: list[tuple[Sequence[str | int], Any]] = [
-            (["inputs"], family.inputs),
-            (["state"], family.state),
-            ([*key, "output_shape"], family.output_shape),
+    def _failure(self, key: Sequence[str], parts: Iterable[Part], error: ExpressionError) -> CaseFileError:
+        found = ((*place, *inner) for place, tree in parts for inner, each in expressions_in(tree) if each is error.culprit)
+        place = next(found, tuple(key))
+        shared = "" if place[:2] == tuple(key) else f", in the family '{key[1]}'"
+        return self.source.error(place, error.problem + shared, error.hint)
+
+    def _parts(self, key: Sequence[str], family: Family) -> list[Part]:
+        return [
+            (("inputs",), family.inputs),
+            (("state",), family.state),
+            ((*key, "output_shape"), family.output_shape),
             *(part for spec in family.sides.values() for part in spec.parts),
         ]
+
+    def _check_names(self, key: Sequence[str], family: Family, parts: Iterable[Part], known: set[str]) -> None:
         for place, tree in parts:
             self._check_tree(place, tree, known)
-        trees = [*family.derive.values(), *(tree for _, tree in parts)]
-        used = {name for tree in trees for _, expression in expressions_in(tree) for name in expression.names}
+        found = [expression for _, tree in parts for _, expression in expressions_in(tree)]
+        used = {name for expression in found for name in _reached(expression, family.derive)}
         for name in family.sweep:
             if name not in used:
                 raise self.source.error([*key, "sweep", name], f"nothing uses the swept name '{name}'")
 
-    def _check_expansion(self, key: Sequence[str], family: Family) -> None:
+    def _check_expansion(self, key: Sequence[str], family: Family, parts: Iterable[Part]) -> None:
         try:
             cases = family.cases()
         except ExpressionError as error:
-            raise self.source.error(key, error.problem, error.hint) from None
+            raise self._failure(key, [*parts, *self._derive_parts(key, family.derive)], error) from None
+        for case in cases:
+            self._check_shapes(key, case)
         if not cases:
             raise self.source.error(key, "no combination is left", "its exclusions leave out everything")
+
+    def _check_shapes(self, key: Sequence[str], case: Case) -> None:
+        shapes: list[tuple[Sequence[str], Iterable[Any]]] = [
+            *((["inputs", name], shape) for name, shape in case.inputs.items()),
+            *((["state", parameter.name, "shape"], parameter.shape) for parameter in case.state),
+            ([*key, "output_shape"], case.documented_shape or ()),
+        ]
+        for place, shape in shapes:
+            for index, extent in enumerate(shape):
+                if type(extent) is not int or extent < 0:
+                    problem = f"the extent is {extent!r} in {case.id}"
+                    raise self.source.error([*place, index], problem, "expected a whole number, zero or more")
 
 
 def _reached(expression: Expression, derive: Mapping[str, Any]) -> set[str]:

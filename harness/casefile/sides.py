@@ -20,12 +20,14 @@ class SideSpec:
 
     Attributes:
         calls: dotted name of each step.
-        parts: for each step the place of its arguments in the file, and the arguments, compiled.
+        arguments: for each step its arguments, compiled.
+        parts: the same arguments by their place in the file.
         layer: index of the step that owns the state.
         lacks: state names that this side does not have in this family.
     """
 
     calls: tuple[str, ...]
+    arguments: tuple[dict[str, Any], ...]
     parts: tuple[Part, ...]
     layer: int
     lacks: frozenset[str]
@@ -34,7 +36,7 @@ class SideSpec:
         """The steps under these names."""
         return tuple(
             Step(call, evaluate_tree(arguments, names))
-            for call, (_, arguments) in zip(self.calls, self.parts, strict=True)
+            for call, arguments in zip(self.calls, self.arguments, strict=True)
         )
 
 
@@ -52,30 +54,43 @@ def side_spec(
             raise source.error([*key, "only", index], f"unknown argument '{name}'", did_you_mean(name, own))
     if "only" in change:
         own = {name: own[name] for name in change["only"]}
-    arguments = {**own, **change.get("with", {})}
-    place = (*key, "with") if "with" in change else (framework, "with")
-    before, before_key = _steps(framework, layer, change, key, "before")
-    then, then_key = _steps(framework, layer, change, key, "then")
-    calls = [step["call"] for step in before] + [change.get("call", layer["call"])] + [step["call"] for step in then]
-    trees: list[tuple[tuple[str | int, ...], Any]] = [
-        *(((*before_key, index, "with"), step.get("with", {})) for index, step in enumerate(before)),
-        (place, arguments),
-        *(((*then_key, index, "with"), step.get("with", {})) for index, step in enumerate(then)),
+    changed = _compile(source, (*key, "with"), change.get("with", {}))
+    kept = _compile(source, (framework, "with"), own)
+    before = _steps(source, framework, layer, change, key, "before")
+    then = _steps(source, framework, layer, change, key, "then")
+    parts = [
+        *(part for _, part in before),
+        ((framework, "with"), {name: tree for name, tree in kept.items() if name not in changed}),
+        ((*key, "with"), changed),
+        *(part for _, part in then),
     ]
-    parts = tuple((at, _compile(source, at, tree)) for at, tree in trees)
-    return SideSpec(tuple(map(str, calls)), parts, len(before), frozenset(map(str, change.get("lacks", ()))))
+    return SideSpec(
+        calls=(*(call for call, _ in before), str(change.get("call", layer["call"])), *(call for call, _ in then)),
+        arguments=(*(tree for _, (_, tree) in before), {**kept, **changed}, *(tree for _, (_, tree) in then)),
+        parts=tuple(parts),
+        layer=len(before),
+        lacks=frozenset(map(str, change.get("lacks", ()))),
+    )
 
 
 def _steps(
-    framework: str, layer: Mapping[str, Any], change: Mapping[str, Any], key: Sequence[str | int], which: str
-) -> tuple[Sequence[Mapping[str, Any]], tuple[str | int, ...]]:
-    if which in change:
-        return change[which], (*key, which)
-    return layer.get(which, ()), (framework, which)
+    source: Source,
+    framework: str,
+    layer: Mapping[str, Any],
+    change: Mapping[str, Any],
+    key: Sequence[str | int],
+    which: str,
+) -> list[tuple[str, Part]]:
+    steps, at = (change[which], (*key, which)) if which in change else (layer.get(which, ()), (framework, which))
+    places = [(*at, index, "with") for index in range(len(steps))]
+    return [
+        (str(step["call"]), (place, _compile(source, place, step.get("with", {}))))
+        for step, place in zip(steps, places, strict=True)
+    ]
 
 
 def _compile(source: Source, key: Key, tree: Any) -> Any:
     try:
         return compile_tree(tree)
     except ExpressionError as error:
-        raise source.error(key, error.problem, error.hint) from None
+        raise source.error([*key, *error.key], error.problem, error.hint) from None

@@ -14,6 +14,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.reader import ReaderError
 
 from harness.errors import CaseFileError, Place, did_you_mean
 
@@ -67,13 +68,19 @@ def read(path: Path, schema: str, names: Iterable[str] = ()) -> Source:
 
 def _parse(path: Path) -> Any:
     try:
-        data = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CaseFileError(Place(str(path), 1, 1), "", f"cannot be read: {error}") from None
+    try:
+        data = YAML(typ="rt").load(text)
     except DuplicateKeyError as error:
         raise CaseFileError(_mark(path, error), "", "a key stands twice", _first_line(error.problem)) from None
     except MarkedYAMLError as error:
         raise CaseFileError(_mark(path, error), "", f"not YAML: {_first_line(error.problem)}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CaseFileError(Place(str(path), 1, 1), "", f"cannot be read: {error}") from None
+    except ReaderError as error:
+        before = text[: error.position]
+        place = Place(str(path), before.count("\n") + 1, len(before) - before.rfind("\n"))
+        raise CaseFileError(place, "", f"not YAML: a character that it forbids, U+{error.character:04X}") from None
     if not isinstance(data, Mapping):
         raise CaseFileError(Place(str(path), 1, 1), "", "expected a mapping at the top", "see the README, 'Add a layer'")
     return data
@@ -102,13 +109,15 @@ def _validator(schema: str, names: tuple[str, ...]) -> Draft202012Validator:
 
 def _explain(source: Source, error: ValidationError) -> CaseFileError:
     key = list(error.absolute_path)
+    if "propertyNames" in error.absolute_schema_path:
+        key.append(error.instance)
     if error.validator == "additionalProperties":
         known = error.schema["properties"]
         unknown = next(name for name in error.instance if name not in known)
         return source.error([*key, unknown], "unknown key", did_you_mean(str(unknown), known))
     if error.validator == "required":
         missing = next(name for name in error.validator_value if name not in error.instance)
-        return source.error(key, f"the key '{missing}' is missing", error.schema.get("description", ""))
+        return source.error(key, f"the key '{missing}' is missing", f"expected {error.schema['description']}")
     if error.validator == "enum":
         hint = did_you_mean(str(error.instance), map(str, error.validator_value))
         return source.error(key, f"unknown value '{error.instance}'", hint)

@@ -31,8 +31,10 @@ def naive_conv(x: Array, weight: Array, g: Geometry, bias: Array | None = None) 
         for at in itertools.product(*map(range, out)):
             total = 0 if bias is None else int(bias[o])
             for tap in itertools.product(*map(range, kernel)):
-                where = [a * s + t * d - p[0] for a, t, s, d, p in zip(at, tap, g.stride, g.dilation, g.padding)]
-                if all(0 <= w < i for w, i in zip(where, size)):
+                where = [
+                    a * s + t * d - p[0] for a, t, s, d, p in zip(at, tap, g.stride, g.dilation, g.padding, strict=True)
+                ]
+                if all(0 <= w < i for w, i in zip(where, size, strict=True)):
                     for c in range(split):
                         total += int(x[(b, first + c, *where)]) * int(weight[(o, c, *tap)])
             result[(b, o, *at)] = total
@@ -50,9 +52,9 @@ def naive_transpose(y: Array, weight: Array, g: Geometry, extra: tuple[int, ...]
         for at in itertools.product(*map(range, out)):
             total = 0 if bias is None else int(bias[o])
             for tap in itertools.product(*map(range, kernel)):
-                numerators = [a + p[0] - t * d for a, t, d, p in zip(at, tap, g.dilation, g.padding)]
-                if all(m % s == 0 and 0 <= m // s < i for m, s, i in zip(numerators, g.stride, size)):
-                    where = [m // s for m, s in zip(numerators, g.stride)]
+                numerators = [a + p[0] - t * d for a, t, d, p in zip(at, tap, g.dilation, g.padding, strict=True)]
+                if all(m % s == 0 and 0 <= m // s < i for m, s, i in zip(numerators, g.stride, size, strict=True)):
+                    where = [m // s for m, s in zip(numerators, g.stride, strict=True)]
                     total += sum(int(y[(b, c, *where)]) * int(weight[(c, o % split, *tap)]) for c in group)
             result[(b, o, *at)] = total
     return result
@@ -62,7 +64,7 @@ def random_geometry(rng: np.random.Generator, rank: int) -> tuple[Geometry, tupl
     def draw(low: int, high: int) -> tuple[int, ...]:
         return tuple(int(v) for v in rng.integers(low, high, rank, endpoint=True))
 
-    padding = tuple(zip(draw(0, 2), draw(0, 2)))
+    padding = tuple(zip(draw(0, 2), draw(0, 2), strict=True))
     return Geometry(draw(1, 3), padding, draw(1, 3), int(rng.integers(1, 3, endpoint=True))), draw(1, 4)
 
 
@@ -74,7 +76,7 @@ SEEDS = range(60)
 def test_conv_is_the_sum_over_the_taps(rank: int, seed: int) -> None:
     rng = np.random.default_rng([rank, seed])
     g, kernel = random_geometry(rng, rank)
-    size = [(k - 1) * d + 1 + int(rng.integers(0, 5 - rank)) for k, d in zip(kernel, g.dilation)]
+    size = [(k - 1) * d + 1 + int(rng.integers(0, 5 - rank)) for k, d in zip(kernel, g.dilation, strict=True)]
     ci, co = (g.groups * int(m) for m in rng.integers(1, 3, 2, endpoint=True))
     n = int(rng.integers(1, 2, endpoint=True)) if rank < 3 else 1
     x, w, b = integers(rng, n, ci, *size), integers(rng, co, ci // g.groups, *kernel), integers(rng, co)
@@ -90,10 +92,15 @@ def test_conv_transpose_is_the_sum_of_what_lands(rank: int, seed: int) -> None:
     rng = np.random.default_rng([7, rank, seed])
     g, kernel = random_geometry(rng, rank)
     size = [3 + int(rng.integers(0, 3)) for _ in range(rank)]
-    extra = tuple(int(rng.integers(0, max(s, d))) for s, d in zip(g.stride, g.dilation))
+    extra = tuple(int(rng.integers(0, max(s, d))) for s, d in zip(g.stride, g.dilation, strict=True))
     # A crop that leaves nothing is another test's matter.
-    full = [(i - 1) * s + d * (k - 1) + e + 1 for i, k, s, d, e in zip(size, kernel, g.stride, g.dilation, extra)]
-    g = Geometry(g.stride, tuple(p if sum(p) < f else (0, 0) for p, f in zip(g.padding, full)), g.dilation, g.groups)
+    full = [
+        (i - 1) * s + d * (k - 1) + e + 1
+        for i, k, s, d, e in zip(size, kernel, g.stride, g.dilation, extra, strict=True)
+    ]
+    g = Geometry(
+        g.stride, tuple(p if sum(p) < f else (0, 0) for p, f in zip(g.padding, full, strict=True)), g.dilation, g.groups
+    )
     ci, co = (g.groups * int(m) for m in rng.integers(1, 3, 2, endpoint=True))
     y, w, b = integers(rng, 2, ci, *size), integers(rng, ci, co // g.groups, *kernel), integers(rng, co)
     actual = conv_transpose(y, w, g, b, extra)
@@ -107,13 +114,13 @@ def test_conv_transpose_is_the_sum_of_what_lands(rank: int, seed: int) -> None:
 def test_conv_transpose_is_the_adjoint_of_conv(rank: int, seed: int) -> None:
     rng = np.random.default_rng([11, rank, seed])
     g, kernel = random_geometry(rng, rank)
-    size = [(k - 1) * d + 1 + int(rng.integers(0, 4)) for k, d in zip(kernel, g.dilation)]
+    size = [(k - 1) * d + 1 + int(rng.integers(0, 4)) for k, d in zip(kernel, g.dilation, strict=True)]
     x, w = integers(rng, 2, 2 * g.groups, *size), integers(rng, 3 * g.groups, 2, *kernel)
     forward = conv(x, w, g)
     y = integers(rng, *forward.shape)
     # The output padding that the stride's remainder asks for brings the adjoint back to the input's size.
-    padded = [s + sum(p) for s, p in zip(size, g.padding)]
-    extra = tuple((p - d * (k - 1) - 1) % s for p, k, d, s in zip(padded, kernel, g.dilation, g.stride))
+    padded = [s + sum(p) for s, p in zip(size, g.padding, strict=True)]
+    extra = tuple((p - d * (k - 1) - 1) % s for p, k, d, s in zip(padded, kernel, g.dilation, g.stride, strict=True))
     back = conv_transpose(y, w, g, output_padding=extra)
     assert back.shape == x.shape
     assert int((forward * y).sum()) == int((x * back).sum())
@@ -226,20 +233,23 @@ def test_an_empty_batch_gives_an_empty_batch(function: Any) -> None:
 
 
 X, W = np.ones((1, 4, 6), np.int64), np.ones((4, 2, 3), np.int64)
-WRONG: dict[str, tuple[Array, Array, Geometry]] = {
-    "more axes in the weight": (X, W[..., None], plain(1, 2)),
-    "no kernel": (X[..., 0], W[..., 0], plain(0, 2)),
-    "no channels": (np.ones(3), np.ones(3), plain(1)),
-    "channels": (X[:, :3], W, plain(1, 2)),
-    "groups": (X, W[:3], plain(1, 2)),
-    "no groups": (X, W, plain(1, 0)),
-    "stride": (X, W, plain(1, 2, stride=(0,))),
-    "strides": (X, W, plain(1, 2, stride=(1, 1))),
-    "dilation": (X, W, plain(1, 2, dilation=(0,))),
-    "padding": (X, W, plain(1, 2, padding=((-1, 0),))),
-    "empty input": (X[..., :0], W, plain(1, 2, padding=((4, 4),))),
-    "empty kernel": (X, W[..., :0], plain(1, 2)),
-    "integers beside reals": (X, W.astype(np.float64), plain(1, 2)),
+# What is wrong, and the start of the message that says so.
+WRONG: dict[str, tuple[Array, Array, Geometry, str]] = {
+    "more axes in the weight": (X, W[..., None], plain(1, 2), "input .* differ"),
+    "no kernel": (X[..., 0], W[..., 0], plain(0, 2), "input .* differ"),
+    "no channels": (np.ones(3), np.ones(3), plain(1), "input .* differ"),
+    "channels": (X[:, :3], W, plain(1, 2), "input .* do not fit"),
+    "groups": (X, W[:3], plain(1, 2), "input .* do not fit"),
+    "channels in groups": (X[:, :3], W[:3, :1], plain(1, 2), "input .* do not fit"),
+    "no groups": (X, W, plain(1, 0), "not positive"),
+    "stride": (X, W, plain(1, 2, stride=(0,)), "not positive"),
+    "strides": (X, W, plain(1, 2, stride=(1, 1)), "Geometry"),
+    "geometry of a plane": (X, W, plain(2, 2), "Geometry"),
+    "dilation": (X, W, plain(1, 2, dilation=(0,)), "not positive"),
+    "padding": (X, W, plain(1, 2, padding=((-1, 0),)), "not positive"),
+    "empty input": (X[..., :0], W, plain(1, 2, padding=((4, 4),)), "not positive"),
+    "empty kernel": (X, W[..., :0], plain(1, 2), "not positive"),
+    "integers beside reals": (X, W.astype(np.float64), plain(1, 2), ".* cannot be mixed"),
 }
 
 
@@ -247,8 +257,16 @@ WRONG: dict[str, tuple[Array, Array, Geometry]] = {
 @pytest.mark.parametrize("case", WRONG)
 def test_what_does_not_fit_is_an_error(function: Any, case: str) -> None:
     assert function(X, W, plain(1, 2)).size
-    with pytest.raises(ValueError):
-        function(*WRONG[case])
+    *arguments, message = WRONG[case]
+    with pytest.raises(ValueError, match=f"^{message}"):
+        function(*arguments)
+
+
+@pytest.mark.parametrize("function", [conv, conv_transpose])
+def test_a_weight_whose_channels_do_not_split_into_groups_is_an_error(function: Any) -> None:
+    x, w = (X[:, :2], W[:3, :1]) if function is conv else (X[:, :3], W[:3, :1])
+    with pytest.raises(ValueError, match="do not fit in 2 groups"):
+        function(x, w, plain(1, 2))
 
 
 @pytest.mark.parametrize("function", [conv, conv_transpose])
@@ -315,14 +333,15 @@ def test_pad_fills_corners_axis_after_axis() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "amounts"),
+    ("mode", "amounts", "message"),
     [
-        *[("reflect", (4, 0)), ("reflect", (0, 4)), ("circular", (5, 0)), ("circular", (0, 5)), ("mirror", (1, 1))],
-        *[("constant", (-2, -3)), ("constant", (-5, 6)), ("constant", (6, -5)), ("constant", (4, -7))],
+        *[("reflect", (4, 0), "longer"), ("reflect", (0, 4), "longer"), ("mirror", (1, 1), "none of")],
+        *[("circular", (5, 0), "longer"), ("circular", (0, 5), "longer"), ("constant", (-2, -3), "negative length")],
+        *[("constant", (-5, 6), "crops"), ("constant", (6, -5), "crops"), ("constant", (4, -7), "crops")],
     ],
 )
-def test_pad_rejects_what_the_axis_cannot_give(mode: str, amounts: tuple[int, int]) -> None:
-    with pytest.raises(ValueError):
+def test_pad_rejects_what_the_axis_cannot_give(mode: str, amounts: tuple[int, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         pad(np.arange(4), [amounts], mode)
 
 
