@@ -13,8 +13,9 @@ from harness.compare import Judge
 from harness.model import Array, Case, Lane
 from harness.requests import Tensors, request
 
-# Largest |x| and |w| of the exact lane, tried in turn until every sum is representable.
-AMPLITUDES = ((4, 3), (2, 2), (1, 1))
+# Largest |x| and |w| of the exact lane, tried in turn until every sum is representable. As large as can be: the more
+# values there are, the less likely two places are equal by chance.
+AMPLITUDES = ((31, 31), (7, 7), (4, 3), (2, 2), (1, 1))
 
 
 @dataclass(frozen=True)
@@ -57,71 +58,80 @@ class Setting:
         return self.judges.get(tensor) or Judge(self.lane, None, None)
 
 
-def settle(case: Case, framework: str, lane: Lane, dtype: str, adjudicators: tuple[Adjudicator, ...]) -> Setting | None:
+@dataclass(frozen=True)
+class Question:
+    """What is to be settled: a case in a lane and a dtype, with the reference side's framework."""
+
+    case: Case
+    framework: str
+    lane: Lane
+    dtype: str
+
+    @property
+    def kind(self) -> np.dtype[np.generic]:
+        """The NumPy dtype of both sides."""
+        return np.dtype(self.dtype)
+
+
+def settle(question: Question, adjudicators: tuple[Adjudicator, ...]) -> Setting | None:
     """Choose the tensors of a lane and adjudicate them.
 
     Args:
-        case: what to run.
-        framework: the reference side's framework, whose calls the adjudicator interprets.
-        lane: exact or rounding.
-        dtype: of both sides.
+        question: what to settle.
         adjudicators: in order of preference.
 
     Returns:
         ``None`` if the lane says nothing here: no exact fill is possible, or no bound can be derived.
     """
     for adjudicator in adjudicators:
-        ones = _filled(case, lambda name, shape: np.ones(shape, adjudicator.whole))
-        terms = adjudicator.outputs(case, framework, ones)
+        terms = adjudicator.outputs(question.case, question.framework, _ones(question.case, adjudicator.whole))
         if terms is not None:
-            return _adjudicated(case, framework, lane, dtype, adjudicator, terms)
-    if lane is Lane.ROUNDING:
+            return _adjudicated(question, adjudicator, terms)
+    return unjudged(question.case, question.dtype) if question.lane is Lane.EXACT else None
+
+
+def unjudged(case: Case, dtype: str) -> Setting:
+    """The exact lane's smallest integers, for a case that nobody can adjudicate."""
+    return Setting(Lane.EXACT, _integers(case, AMPLITUDES[-1]).astype(np.dtype(dtype)), None, {})
+
+
+def _adjudicated(question: Question, adjudicator: Adjudicator, terms: Mapping[str, Array]) -> Setting | None:
+    case, framework = question.case, question.framework
+    drawn = _exact_fill(case, question.dtype, terms) if question.lane is Lane.EXACT else _reals(case)
+    if drawn is None:
         return None
-    smallest = _integers(case, AMPLITUDES[-1])
-    return Setting(lane, smallest.astype(np.dtype(dtype)), None, {})
-
-
-def _adjudicated(
-    case: Case, framework: str, lane: Lane, dtype: str, adjudicator: Adjudicator, terms: Mapping[str, Array]
-) -> Setting | None:
-    kind: np.dtype[np.generic] = np.dtype(dtype)
-    if lane is Lane.EXACT:
-        drawn = _exact_fill(case, dtype, terms)
-        if drawn is None:
-            return None
-        precise = drawn.astype(np.dtype(adjudicator.whole))
-    else:
-        drawn = _filled(case, lambda name, shape: inputs.reals(inputs.tensor_key(case.id, name, lane), shape))
-        drawn = drawn.astype(kind)
-        precise = drawn.astype(np.dtype(np.float64))
+    # What the sides are given is rounded to their dtype first; the truth is computed from the very same values.
+    given = drawn.astype(question.kind)
+    precise = given.astype(np.dtype(adjudicator.whole if question.lane is Lane.EXACT else np.float64))
     truth = adjudicator.outputs(case, framework, precise)
     if truth is None:
         return None
     unbiased = adjudicator.outputs(case, framework, precise.without("bias")) if "bias" in precise.state else None
-    bounds = _bounds(case, framework, lane, dtype, adjudicator, terms, truth, precise)
+    bounds = _bounds(question, adjudicator, terms, truth, precise)
     judges = {
-        name: Judge(lane, bounds[name], value, None if unbiased is None else unbiased[name].astype(kind))
+        name: Judge(
+            question.lane, bounds.get(name), value, None if unbiased is None else unbiased[name].astype(question.kind)
+        )
         for name, value in truth.items()
     }
-    return Setting(lane, drawn.astype(kind), adjudicator.name, judges)
+    return Setting(question.lane, given, adjudicator.name, judges)
 
 
 def _bounds(
-    case: Case,
-    framework: str,
-    lane: Lane,
-    dtype: str,
+    question: Question,
     adjudicator: Adjudicator,
     terms: Mapping[str, Array],
     truth: Mapping[str, Array],
     precise: Tensors,
-) -> dict[str, Array | None]:
-    if lane is Lane.EXACT:
-        return dict.fromkeys(truth)
-    if dtype in case.tolerances:
-        return {name: tolerance.table_bound(case.tolerances[dtype], value) for name, value in truth.items()}
-    magnitude = adjudicator.outputs(case, framework, precise.map(np.abs)) or {}
-    return {name: tolerance.accumulation_bound(dtype, terms[name], magnitude[name]) for name in truth}
+) -> dict[str, Array]:
+    """The bound of each output; none in the exact lane, where every difference counts."""
+    if question.lane is Lane.EXACT:
+        return {}
+    row = question.case.tolerances.get(question.dtype)
+    if row is not None:
+        return {name: tolerance.table_bound(row, value) for name, value in truth.items()}
+    magnitude = adjudicator.outputs(question.case, question.framework, precise.map(np.abs)) or {}
+    return {name: tolerance.accumulation_bound(question.dtype, terms[name], magnitude[name]) for name in truth}
 
 
 def _exact_fill(case: Case, dtype: str, terms: Mapping[str, Array]) -> Tensors | None:
@@ -138,6 +148,14 @@ def _integers(case: Case, amplitudes: tuple[int, int]) -> Tensors:
         return inputs.integers(inputs.tensor_key(case.id, name, Lane.EXACT), shape, largest)
 
     return _filled(case, fill)
+
+
+def _reals(case: Case) -> Tensors:
+    return _filled(case, lambda name, shape: inputs.reals(inputs.tensor_key(case.id, name, Lane.ROUNDING), shape))
+
+
+def _ones(case: Case, kind: type[np.generic]) -> Tensors:
+    return _filled(case, lambda _, shape: np.ones(shape, kind))
 
 
 def _filled(case: Case, fill: Callable[[str, tuple[int, ...]], Array]) -> Tensors:

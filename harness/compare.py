@@ -48,7 +48,7 @@ def compare(actual: Array, expected: Array, tensor: str, judge: Judge) -> Compar
     """
     shapes: dict[str, Any] = {"expected_shape": expected.shape, "actual_shape": actual.shape}
     if actual.shape != expected.shape:
-        return Comparison(tensor, judge.lane, Verdict.SHAPE, **shapes)
+        return Comparison(tensor, judge.lane, Verdict.SHAPE, **shapes, disagrees=_other_shape(actual, expected, judge))
     if actual.dtype != expected.dtype:
         return Comparison(tensor, judge.lane, Verdict.DTYPE, **shapes)
     truth = judge.truth if judge.truth is not None and judge.truth.shape == actual.shape else None
@@ -75,6 +75,12 @@ def _grade(actual: Array, expected: Array, wrong: bool, unseen: tuple[str, ...])
     if unseen:
         return Verdict.WEAK
     return Verdict.BITWISE if actual.tobytes() == expected.tobytes() else Verdict.WITHIN_BOUND
+
+
+def _other_shape(actual: Array, expected: Array, judge: Judge) -> str | None:
+    if judge.truth is None:
+        return None
+    return _disagrees(actual.shape != judge.truth.shape, expected.shape != judge.truth.shape)
 
 
 def _disagrees(subject: bool, reference: bool) -> str | None:

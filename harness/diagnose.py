@@ -45,13 +45,11 @@ def diagnose(actual: Array, expected: Array) -> Diagnosis:
 
 
 def _resized(actual: Array, expected: Array) -> Diagnosis:
-    changes = [
-        f"axis {axis} by {a - e:+d}" for axis, (a, e) in enumerate(zip(actual.shape, expected.shape, strict=True)) if a != e
-    ]
-    overlap = tuple(slice(0, min(a, e)) for a, e in zip(actual.shape, expected.shape, strict=True))
+    pairs = list(zip(actual.shape, expected.shape, strict=True))
+    changes = [f"axis {axis} by {a - e:+d}" for axis, (a, e) in enumerate(pairs) if a != e]
+    overlap = tuple(slice(0, min(pair)) for pair in pairs)
     same = _same(actual[overlap], expected[overlap])
-    longer = any(a > e for a, e in zip(actual.shape, expected.shape, strict=True))
-    shorter = any(a < e for a, e in zip(actual.shape, expected.shape, strict=True))
+    longer, shorter = any(a > e for a, e in pairs), any(a < e for a, e in pairs)
     if same and not (longer and shorter):
         kind, verb = ("extended", "goes on after") if longer else ("cropped", "stops before")
         beyond = _beyond(actual, expected) if longer else ""
@@ -72,7 +70,7 @@ def _zeros(actual: Array, expected: Array) -> Diagnosis | None:
 
 
 def _shifted(actual: Array, expected: Array) -> Diagnosis | None:
-    spatial = [axis for axis in range(FIRST_SPATIAL_AXIS, actual.ndim)]
+    spatial = list(range(FIRST_SPATIAL_AXIS, actual.ndim))
     reach = range(-LONGEST_SHIFT, LONGEST_SHIFT + 1)
     for shift in sorted(itertools.product(reach, repeat=len(spatial)), key=lambda each: sum(map(abs, each))):
         if any(shift) and _agrees_shifted(actual, expected, dict(zip(spatial, shift, strict=True))):

@@ -28,6 +28,8 @@ class CaseFileError(HarnessError):
 
     def __init__(self, place: Place, key: str, problem: str, hint: str = "") -> None:
         """Keep the parts, so that callers can show them apart."""
+        # Both may quote a text of several lines; the message is one.
+        problem, hint = " ".join(problem.split()), " ".join(hint.split())
         self.place, self.key, self.problem, self.hint = place, key, problem, hint
         at = f" at '{key}'" if key else ""
         super().__init__(f"{place}: bad case file{at}: {problem}" + (f" ({hint})" if hint else ""))

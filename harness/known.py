@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -69,6 +69,11 @@ class Known:
         except ExpressionError as error:
             raise HarnessError(f"the known divergence '{self.id}': {error.problem} ({error.hint})") from None
 
+    def applies(self, subjects: Container[str], versions: Mapping[str, str | None]) -> bool:
+        """Whether a run that reached these subjects, with these versions, could have met this divergence."""
+        here = not self.subjects or any(subject in subjects for subject in self.subjects)
+        return here and all(_within(ranges, versions.get(name)) for name, ranges in (self.versions or {}).items())
+
     def departure(self, record: Mapping[str, Any]) -> str:
         """How the trial's result departs from the accepted signature; empty if it does not."""
         kind = (record["diagnosis"] or {}).get("kind")
@@ -96,7 +101,8 @@ def judge(
     if entry is None:
         return (Status.AS_EXPECTED, None, "") if record["as_expected"] else (Status.NEW, None, "")
     if record["as_expected"]:
-        return Status.VANISHED, entry, f"the known divergence '{entry.id}' has vanished here: narrow or remove its entry"
+        remedy = "narrow or remove its entry"
+        return Status.VANISHED, entry, f"the known divergence '{entry.id}' has vanished here: {remedy}"
     departure = entry.departure(record)
     if departure:
         return Status.CHANGED, entry, f"the known divergence '{entry.id}' has changed: {departure}"
@@ -124,7 +130,8 @@ def load(path: Path, families: Mapping[str, Mapping[str, Iterable[str]]]) -> tup
 
 
 def _entry(source: Source, index: int, families: Mapping[str, Mapping[str, Iterable[str]]]) -> Known:
-    key, entry = ["known", index], source.data["known"][index]
+    key: list[str | int] = ["known", index]
+    entry = source.data["known"][index]
     layer = str(entry["layer"])
     if layer not in families:
         raise source.error([*key, "layer"], f"no case file for the layer '{layer}'", did_you_mean(layer, families))

@@ -35,8 +35,15 @@ _BY = ("subject", "subject_version", "dtype")
 
 
 def diverges(verdict: str) -> bool:
-    """Whether the verdict counts as a divergence: it is rated, and the sides do not agree."""
-    return Verdict(verdict).rated and verdict not in AGREEMENT
+    """Whether a trial with this verdict shows a difference between the sides; that both reject a call is none."""
+    return agrees(verdict) is False
+
+
+def agrees(verdict: str) -> bool | None:
+    """Whether both sides do the same; ``None`` for a verdict that says nothing about either."""
+    if not Verdict(verdict).rated:
+        return None
+    return Verdict(verdict) in AGREEMENT | {Verdict.REJECTED_BY_BOTH}
 
 
 def largest_difference(trial: Record) -> float | None:
@@ -80,7 +87,7 @@ def tally(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     present = [verdict.value for verdict in Verdict if (frame["verdict"] == verdict.value).any()]
     marks = pd.DataFrame({verdict: (frame["verdict"] == verdict).astype(int) for verdict in present}, index=frame.index)
     counts = pd.concat([frame[list(keys)], marks], axis=1).groupby(list(keys), dropna=False, sort=True).sum()
-    agreeing = counts[[verdict for verdict in present if verdict in AGREEMENT]].sum(axis=1)
+    agreeing = counts[[verdict for verdict in present if agrees(verdict)]].sum(axis=1)
     diverging = counts[[verdict for verdict in present if diverges(verdict)]].sum(axis=1)
     counts["trials"] = counts[present].sum(axis=1).astype(int)
     counts["diverging"] = diverging.astype(int)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from harness import casefile, known
@@ -51,28 +52,39 @@ class Selection:
 
 
 def load_case_file(path: Path) -> CaseFile:
-    """One case file, with every framework that has an adapter allowed as a side."""
-    return casefile.load(path, [name for name in targets.frameworks() if name != "numpy"])
+    """One case file, expanded, with every framework that has an adapter allowed as a side; read once a process."""
+    return _load_once(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+@lru_cache
+def _load_once(path: Path, _changed: int) -> CaseFile:
+    return casefile.load(path, _sides())
+
+
+def _sides() -> list[str]:
+    return [name for name in targets.frameworks() if name != "numpy"]
 
 
 def load_known(files: Sequence[CaseFile]) -> tuple[known.Known, ...]:
     """The accepted divergences beside the case files."""
-    found: list[known.Known] = []
-    for directory in sorted({file.path.parent for file in files}):
-        siblings = [*files, *_unread(directory, files)]
-        families = {
-            file.layer: {family.name: [*family.fixed, *family.sweep] for family in file.families}
-            for file in siblings
-            if file.path.parent == directory
-        }
-        found += known.load(directory / KNOWN_FILE, families)
-    return tuple(found)
+    directories = sorted({file.path.parent for file in files})
+    return tuple(entry for directory in directories for entry in known_in(directory, files))
+
+
+def known_in(directory: Path, files: Sequence[CaseFile]) -> tuple[known.Known, ...]:
+    """The accepted divergences of one folder; its case files that are not among these are read too."""
+    families = {
+        file.layer: {family.name: [*family.fixed, *family.sweep] for family in file.families}
+        for file in [*files, *_unread(directory, files)]
+        if file.path.parent == directory
+    }
+    return known.load(directory / KNOWN_FILE, families)
 
 
 def _unread(directory: Path, files: Sequence[CaseFile]) -> list[CaseFile]:
-    # known.yaml may name layers of files that this run leaves out.
+    # known.yaml may name layers of files that this run leaves out; their names suffice, and expansion takes longest.
     read = {file.path for file in files}
-    return [load_case_file(path) for path in case_paths(directory) if path not in read]
+    return [casefile.load(path, _sides(), expand=False) for path in case_paths(directory) if path not in read]
 
 
 def case_paths(directory: Path) -> list[Path]:

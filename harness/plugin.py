@@ -12,11 +12,10 @@ import pytest
 
 from harness import plan, trial_record
 from harness.casefile import CaseFile, Family
-from harness.errors import HarnessError
+from harness.errors import CaseFileError, HarnessError
 from harness.known import Status
 from harness.model import Tier, Trial
-from harness.recorder import Recorder
-from harness.session import Session, SETTINGS
+from harness.session import SETTINGS, Session
 
 CASES_FOLDER = "cases"
 # These give a crashed worker's trial to another worker, again and again.
@@ -70,13 +69,17 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         session.prepare_worker(config.workerinput["workerid"])
     elif not config.option.collectonly:
+        from harness.recorder import Recorder  # noqa: PLC0415  (brings pandas; workers start faster without it)
+
         config.pluginmanager.register(Recorder(config, session), "conformance-recorder")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """``cases/*.yaml``, but for the list of known divergences."""
-    if file_path.parent.name != CASES_FOLDER or file_path.suffix != ".yaml" or file_path.name == plan.KNOWN_FILE:
+    """``cases/*.yaml``, the list of known divergences among them."""
+    if file_path.parent.name != CASES_FOLDER or file_path.suffix != ".yaml":
         return None
+    if file_path.name == plan.KNOWN_FILE:
+        return KnownCollector.from_parent(parent, path=file_path)
     return CaseFileCollector.from_parent(parent, path=file_path)
 
 
@@ -94,6 +97,19 @@ class CaseFileCollector(pytest.File):
             raise self.CollectError(str(error)) from None
         for family in file.families:
             yield FamilyCollector.from_parent(self, name=family.name, family=family, file=file)
+
+
+class KnownCollector(pytest.File):
+    """The accepted divergences; they have no items, only errors."""
+
+    def collect(self) -> Iterator[pytest.Collector]:
+        """Check the file. A bad one is a collection error of one line; a bad case file beside it has its own."""
+        try:
+            plan.known_in(self.path.parent, self.config.stash[SESSION].files)
+        except CaseFileError as error:
+            if error.place.file == str(self.path):
+                raise self.CollectError(str(error)) from None
+        yield from ()
 
 
 class FamilyCollector(pytest.Collector):
@@ -147,6 +163,8 @@ class TrialItem(pytest.Item):
         """The reason first, the reproducer last."""
         if excinfo.errisinstance(TrialFailure) and self.record:
             return trial_record.story(self.record)
+        if excinfo.errisinstance(HarnessError):
+            return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:

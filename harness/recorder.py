@@ -38,8 +38,10 @@ class Recorder:
         self._trials: dict[str, tuple[Trial, trial_record.Origin]] | None = None
         self._cores: dict[str, int] = {}
         self._matched: set[str] = set()
+        self._reached: set[str] = set()
         self._last_line = time.monotonic()
         self._interrupted = False
+        self._uncollected = 0
 
     # -- what pytest and xdist tell ------------------------------------------------------------------------------
 
@@ -69,9 +71,15 @@ class Recorder:
         """Free the core of a worker that ended."""
         self._cores.pop(node.gateway.id, None)
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Count what could not be collected."""
+        self._uncollected += report.failed
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """Take the plan from the first worker that has it."""
+        """Take the plan from the first worker that has it; after an error run nothing, as without workers."""
+        if self._uncollected and not self.config.option.continue_on_collection_errors:
+            raise pytest.Session.Interrupted(f"{self._uncollected} error(s) during collection")
         self.planned = self.planned or [nodeid for nodeid in ids if _case_file_of(nodeid)]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -84,13 +92,13 @@ class Recorder:
         found = self._trial_of(crashitem)
         if found is None:
             return
-        death = watchdog.autopsy(self.session.results / WORKER_LOGS / f"{report.node.gateway.id}.log")  # type: ignore[attr-defined]
+        death = watchdog.autopsy(self.session.results / WORKER_LOGS / f"{report.node.gateway.id}.log")
         record = self.session.judged(trial_record.dead_record(*found, death))
         report.harness = json.dumps({"record": record, "targets": {}})  # type: ignore[attr-defined]
-        report.when = "call"
+        report.when, report.location = "call", (crashitem.partition("::")[0], None, found[0].id)
         report.longrepr = trial_record.story(record)
         if record["status"] == Status.KNOWN:
-            report.outcome, report.wasxfail = "skipped", record["known"]["reason"]  # type: ignore[attr-defined]
+            report.outcome, report.wasxfail = "skipped", record["known"]["reason"]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -103,6 +111,8 @@ class Recorder:
         writer = self._writer = self._writer or self._start()
         writer.trial(record)
         self.counts[record["status"]] += 1
+        if record["status"] != Status.NOT_RUN:
+            self._reached.add(record["subject"])
         if record["known"]:
             self._matched.add(record["known"]["id"])
         self._progress()
@@ -129,7 +139,8 @@ class Recorder:
         """One line per layer and subject, the new divergences, and what to do next."""
         if self._writer is not None:
             results = merge([self.path])
-            summary.write(terminalreporter, results, self.unmatched, self.path.parent, self.config.invocation_params.dir)
+            here = self.config.invocation_params.dir
+            summary.write(terminalreporter, results, self.unmatched, self.path.parent, here)
 
     # -- what follows from it ------------------------------------------------------------------------------------
 
@@ -182,31 +193,38 @@ class Recorder:
         return [family for family in file.families if self.session.selection.tier.holds(family.tier)]
 
     def _files(self) -> list[Any]:
-        if not self.session.files:
-            names = sorted({_case_file_of(nodeid) for nodeid in self.planned})
-            for name in names:
-                self.session.learn(plan.load_case_file(self.config.rootpath / name))
-        return self.session.files
+        """The case files of the planned trials; in a run with workers this process has collected none of them."""
+        learned = {file.path: file for file in self.session.files}
+        paths = [self.config.rootpath / name for name in sorted({_case_file_of(nodeid) for nodeid in self.planned})]
+        for path in paths:
+            if path not in learned:
+                learned[path] = plan.load_case_file(path)
+                self.session.learn(learned[path])
+        return [learned[path] for path in paths]
 
     def _selected(self) -> str:
         return "all" if self._whole() else " ".join(self.config.invocation_params.args) or "part"
 
     def _whole(self) -> bool:
-        folders = {file.path.parent for file in self._files()}
-        files = [plan.load_case_file(path) for folder in folders for path in plan.case_paths(folder)]
-        everything = [
-            trial for file in files for family in file.families for trial in plan.trials(family, self.session.selection)
-        ]
-        return len(everything) == len(self.planned)
+        """Whether nothing of the folders' case files was left out, but for tier and shard."""
+        files = self._files()
+        read, folders = {file.path for file in files}, {file.path.parent for file in files}
+        if any(path not in read for folder in folders for path in plan.case_paths(folder)):
+            return False
+        selection = self.session.selection
+        counts = (sum(1 for _ in plan.trials(family, selection)) for file in files for family in file.families)
+        return sum(counts) == len(self.planned)
 
     def _unmatched(self) -> tuple[Known, ...]:
-        if not self._whole() or str(self.session.selection.shard) != "1/1":
+        if not self._reached or not self._whole() or str(self.session.selection.shard) != "1/1":
             return ()
         run = {(file.layer, family.name) for file in self._files() for family in self._taken(file)}
         return tuple(
             entry
             for entry in self.session.known
-            if entry.id not in self._matched and any((entry.layer, family) in run for family in entry.families)
+            if entry.id not in self._matched
+            and entry.applies(self._reached, self.session.versions)
+            and any((entry.layer, family) in run for family in entry.families)
         )
 
     def _not_run(self) -> dict[str, str]:

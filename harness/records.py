@@ -88,7 +88,7 @@ class Writer:
         self.close()
 
     def _line(self, record: Record) -> None:
-        self._file.write(_dump(record) + "\n")
+        self._file.write(dump(record) + "\n")
         self._file.flush()
 
 
@@ -132,7 +132,7 @@ def read(path: Path | str) -> Run:
     footer = found["footer"][-1] if found["footer"] else None
     for trial in trials:
         for side in ("subject", "reference"):
-            trial[f"{side}_version"] = header.get("targets", {}).get(trial[side], {}).get("version", "")
+            trial[f"{side}_version"] = header.get("targets", {}).get(trial[side], {}).get("version") or ""
     flaws += _header_flaws(found["header"]) + _count_flaws(header, footer, len(trials)) + _doubled_flaws(found["trial"])
     return Run(str(file), header, trials, footer, tuple(f"{file}: {flaw}." for flaw in flaws))
 
@@ -169,7 +169,8 @@ def write_atomic(path: Path | str, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _dump(record: Record) -> str:
+def dump(record: Record) -> str:
+    """The record as one line of strict JSON; NaN and infinities as the strings that ``float`` reads back."""
     try:
         return json.dumps(record, allow_nan=False)
     except ValueError:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from harness.adjudicate import Adjudicator, Setting, settle
+from harness.adjudicate import Adjudicator, Question, Setting, settle, unjudged
 from harness.backends.protocol import Backend, Failure, Observation
 from harness.compare import compare
 from harness.diagnose import Diagnosis, diagnose
@@ -42,8 +42,10 @@ class Outcome:
 
     @property
     def disagrees(self) -> str | None:
-        """Which side disagrees with the adjudicator, over all comparisons."""
+        """Which side disagrees with the adjudicator: by a rejection of what it can compute, or in a comparison."""
         sides = {each.disagrees for each in self.comparisons} - {None}
+        if self.adjudicator is not None:
+            sides |= self.failures.keys()
         return "both" if len(sides) > 1 else sides.pop() if sides else None
 
 
@@ -65,14 +67,14 @@ def run(trial: Trial, open_backend: Open, lanes: Sequence[Lane] = tuple(Lane)) -
     adjudicators = _adjudicators(trial, reference, open_backend)
     reports: list[_LaneReport] = []
     for lane in (each for each in trial.case.lanes if each in lanes):
-        setting = settle(trial.case, trial.reference.framework, lane, trial.dtype, adjudicators)
+        setting = settle(Question(trial.case, trial.reference.framework, lane, trial.dtype), adjudicators)
         if setting is None:
             continue
         report = _observe(trial, setting, reference, subject)
         reports.append(report)
         if report.failures:
             break
-    return _outcome(trial.case, reports)
+    return _outcome(trial.case, reports or [_rejections(trial, reference, subject)])
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,12 @@ def _observe(trial: Trial, setting: Setting, reference: Backend, subject: Backen
     return _LaneReport(setting, expected, actual, comparisons)
 
 
+def _rejections(trial: Trial, reference: Backend, subject: Backend) -> _LaneReport:
+    """Who rejects the calls, where no lane can judge a value: that needs neither truth nor bound."""
+    report = _observe(trial, unjudged(trial.case, trial.dtype), reference, subject)
+    return replace(report, comparisons=())
+
+
 def _compare_all(case: Case, setting: Setting, expected: Observation, actual: Observation) -> tuple[Comparison, ...]:
     names = sorted(expected.outputs.keys() | actual.outputs.keys())
     if not case.align:
@@ -119,7 +127,8 @@ def _compare_all(case: Case, setting: Setting, expected: Observation, actual: Ob
 
 
 def _compare_shapes(name: str, lane: Lane, expected: Observation, actual: Observation) -> Comparison:
-    left, right = actual.outputs[name].shape, expected.outputs[name].shape
+    nothing = np.empty(0)
+    left, right = actual.outputs.get(name, nothing).shape, expected.outputs.get(name, nothing).shape
     return Comparison(f"{name}.shape", lane, Verdict.BITWISE if left == right else Verdict.SHAPE, right, left)
 
 
@@ -150,7 +159,7 @@ def grade(failures: dict[str, Failure], comparisons: Sequence[Comparison]) -> Ve
     if any(failure.unsupported for failure in failures.values()):
         return Verdict.UNSUPPORTED
     if failures:
-        return Verdict.REJECTED_BY_BOTH if len(failures) == 2 else Verdict(f"rejected_by_{next(iter(failures))}")
+        return Verdict(f"rejected_by_{next(iter(failures))}") if len(failures) == 1 else Verdict.REJECTED_BY_BOTH
     verdicts = [each.verdict for each in comparisons]
     differing = [verdict for verdict in verdicts if verdict not in AGREEMENT and verdict is not Verdict.WEAK]
     if differing:
@@ -163,8 +172,9 @@ def grade(failures: dict[str, Failure], comparisons: Sequence[Comparison]) -> Ve
 def _diagnosis(reports: Sequence[_LaneReport]) -> Diagnosis | None:
     for report in reports:
         for each in report.comparisons:
-            if each.verdict in (Verdict.VALUE, Verdict.SHAPE) and each.tensor in report.actual.outputs:
-                return diagnose(report.actual.outputs[each.tensor], report.expected.outputs[each.tensor])
+            actual, expected = (side.outputs.get(each.tensor) for side in (report.actual, report.expected))
+            if each.verdict in (Verdict.VALUE, Verdict.SHAPE) and actual is not None and expected is not None:
+                return diagnose(actual, expected)
     return None
 
 

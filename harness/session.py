@@ -140,12 +140,16 @@ class Session:
 
     def judged(self, record: dict[str, Any]) -> dict[str, Any]:
         """The record with its status against ``known.yaml``."""
-        versions = {target.framework: targets.version(target.framework) for target in self.targets}
-        status, entry, departure = known.judge(record, self.known, versions)
+        status, entry, departure = known.judge(record, self.known, self.versions)
         record["status"] = str(status)
         record["known"] = entry and {"id": entry.id, "reason": entry.reason, "link": entry.link}
         record["departure"] = departure
         return record
+
+    @property
+    def versions(self) -> dict[str, str | None]:
+        """The installed version of each framework of the run."""
+        return {target.framework: targets.version(target.framework) for target in self.targets}
 
     @property
     def targets(self) -> tuple[Target, ...]:

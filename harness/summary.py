@@ -35,6 +35,7 @@ def coverage_row(family: Family) -> dict[str, Any]:
         "family": family.name,
         "combinations": reached.rows,
         "product": reached.product,
+        "excluded": family.excluded,
         "strength": reached.strength,
         "coverage": reached.share,
     }
@@ -90,10 +91,11 @@ def coverage_lines(results: Results) -> list[str]:
 
 
 def _next(red: Sequence[Any], unmatched: Sequence[Any], results: Results, folder: Path) -> str:
-    if not results.complete:
-        return f"next: mend what stopped the run and start it again; what there is so far: {folder}/report.html"
+    page = f"{folder}/report.html"
+    if any(run.problems for run in results.runs):
+        return f"next: mend what stopped the run and start it again; what there is so far: {page}"
     if red:
-        return f"next: run a reproducer above; then mend the case, or explain it in known.yaml. Report: {folder}/report.html"
+        return f"next: run a reproducer above; then mend the case, or explain it in known.yaml. Report: {page}"
     if unmatched:
-        return f"next: remove the unmatched entries from known.yaml. Report: {folder}/report.html"
-    return f"next: open {folder}/report.html, or: python -m harness claims"
+        return f"next: remove the unmatched entries from known.yaml. Report: {page}"
+    return f"next: open {page}, or: python -m harness claims"

@@ -109,23 +109,25 @@ def reason(record: Mapping[str, Any]) -> str:
 
 def story(record: Mapping[str, Any]) -> str:
     """A failure in full: the reason first, the reproducer last."""
-    lines = [record["departure"] or f"{record['status']} divergence: {reason(record)}", ""]
-    if record["departure"]:
-        lines += [reason(record)]
-    lines += [f"reference  {record['reference']:<18} {record['calls']['reference']}"]
-    lines += [f"subject    {record['subject']:<18} {record['calls']['subject']}"]
+    first = record["departure"] or f"{record['status']} divergence: {reason(record)}"
+    also = [reason(record)] if record["departure"] else []
+    return "\n".join([first, "", *also, *details(record), "", record["reproducer"]])
+
+
+def details(record: Mapping[str, Any]) -> list[str]:
+    """Both calls and what each comparison measured, in lines."""
+    lines = [f"{side:<10} {record[side]:<14} {record['calls'][side]}" for side in ("reference", "subject")]
     lines += [_comparison(each) for each in record["comparisons"]]
     if record["disagrees"]:
-        lines += [f"off        {record['disagrees']}, by {record['adjudicator']}"]
-    return "\n".join([*lines, "", record["reproducer"]])
+        lines += [f"off        {record['disagrees']}, by the adjudicator ({record['adjudicator']})"]
+    return lines
 
 
 def _comparison(each: Mapping[str, Any]) -> str:
-    shapes = f"{tuple(each['actual_shape'])} against {tuple(each['expected_shape'])}"
-    if each["max_abs"] is None:
-        return f"{each['lane']:<10} {each['tensor']:<18} {each['verdict']}: {shapes}"
-    numbers = f"{each['mismatched']} of {each['size']} elements, max |actual - expected| {each['max_abs']:.6g}"
-    return f"{each['lane']:<10} {each['tensor']:<18} {each['verdict']}: {numbers}, worst at {each['worst_index']}"
+    numbers = f"expected {tuple(each['expected_shape'])}"
+    if each["max_abs"] is not None:
+        numbers = f"{each['mismatched']} of {each['size']} elements off, max |actual - expected| {each['max_abs']:.6g}"
+    return f"{each['lane']:<10} {each['tensor']:<14} {each['verdict']}: {tuple(each['actual_shape'])}, {numbers}"
 
 
 def jsonable(value: Any) -> Any:

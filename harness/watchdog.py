@@ -22,14 +22,14 @@ class Watchdog:
     """
 
     def __init__(self, log: Path) -> None:
-        """Open the log, and have fatal signals write their stack there too."""
+        """Open the log."""
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log: TextIO = log.open("w", encoding="utf-8")
-        faulthandler.enable(self._log)
 
     @contextmanager
     def limit(self, seconds: float) -> Iterator[None]:
-        """Allow the body this long."""
+        """Allow the body this long, and have fatal signals write their stack to the log too."""
+        faulthandler.enable(self._log)  # here, because pytest's own handler is set up after this one was made
         faulthandler.dump_traceback_later(seconds, exit=True, file=self._log)
         try:
             yield

@@ -22,7 +22,7 @@ LACKING = ("Select CPU operator", "unsupported data type", "Unsupported op", "is
 
 def conflict() -> Optional[str]:
     """What in this environment keeps an installed MindSpore from working."""
-    if int(np.__version__.split(".")[0]) >= 2:
+    if not np.__version__.startswith("1."):
         return (
             f"NumPy {np.__version__} is installed, but parts of MindSpore are built for NumPy 1 and fail inside an "
             "operator with NumPy 2; mend it with: python -m pip install 'numpy<2'"

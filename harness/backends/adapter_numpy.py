@@ -4,8 +4,6 @@ It answers to the dotted names, argument names and defaults of torch and imports
 or float64 in, the same out, so that it can say which of two frameworks is off.
 """
 
-# ruff: noqa: B905 - zip has no strict before Python 3.10; the lengths are checked where they come in
-
 from __future__ import annotations
 
 import operator

@@ -5,8 +5,6 @@ are those of the torch documentation pages ``torch.nn.Conv1d``, ``Conv2d``, ``Co
 and ``torch.nn.functional.pad``; there is no code of any framework behind them.
 """
 
-# ruff: noqa: B905 - zip has no strict before Python 3.10; the lengths are checked where they come in
-
 from __future__ import annotations
 
 import itertools

@@ -69,6 +69,11 @@ class PipelineBackend:
             return Observation({}, failure, time.perf_counter() - start)
         return Observation(outputs, None, time.perf_counter() - start)
 
+    def describe(self, request: Request) -> List[Dict[str, Tuple[int, ...]]]:
+        """Name and shape of the parameters of each step, freshly built. Raises whatever the framework raises."""
+        built = [(step, self._construct(step, request)) for step in request.steps]
+        return [self.parameters(thing) if inspect.isclass(self.resolve(step.call)) else {} for step, thing in built]
+
     def _construct(self, step: Step, request: Request) -> Callable[..., Any]:
         thing = self.resolve(step.call)
         if inspect.isclass(thing):

@@ -6,6 +6,7 @@ than the harness does.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Mapping, Optional, Protocol, Tuple
@@ -31,9 +32,18 @@ class Step:
     args: Tuple[Any, ...] = ()
 
     def __str__(self) -> str:
-        given = [repr(value) for value in self.args]
-        given += [f"{name}={value!r}" for name, value in self.kwargs.items()]
+        given = [literal(value) for value in self.args]
+        given += [f"{name}={literal(value)}" for name, value in self.kwargs.items()]
         return f"{self.call}({', '.join(given)})"
+
+
+def literal(value: Any) -> str:
+    """The value as Python source, with double quotes, which a shell's single quotes take as they are."""
+    if isinstance(value, str):
+        return json.dumps(value)
+    if isinstance(value, tuple):
+        return "(" + "".join(literal(item) + ", " for item in value).rstrip(" " if len(value) == 1 else ", ") + ")"
+    return repr(value)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ruamel.yaml.scalarbool import ScalarBoolean
-from simpleeval import EvalWithCompoundTypes, InvalidExpression
+from simpleeval import EvalWithCompoundTypes
 
 from harness.errors import did_you_mean
 
@@ -46,10 +46,10 @@ class Expression:
         """Parse. Raises ExpressionError if the text is no expression."""
         self.text = text
         try:
-            self._node = EvalWithCompoundTypes.parse(text)
-        except (InvalidExpression, SyntaxError) as error:
-            reason = error.msg if isinstance(error, SyntaxError) else str(error)
-            raise ExpressionError(f"'{text}' is no expression", reason) from None
+            # Not simpleeval's own parser, which takes the first of several statements, and the value of an assignment.
+            self._node = ast.parse(text, mode="eval").body
+        except SyntaxError as error:
+            raise ExpressionError(f"'{text}' is no expression", error.msg) from None
         found = {node.id for node in ast.walk(self._node) if isinstance(node, ast.Name)}
         self.names = tuple(sorted(found - RESERVED))
         self._results: dict[tuple[Any, ...], Any] = {}
@@ -72,12 +72,22 @@ class Expression:
         names = {name: values[name] for name in self.names} | CONSTANTS
         try:
             evaluator = EvalWithCompoundTypes(functions=FUNCTIONS, names=names)
-            return evaluator.eval(self.text, previously_parsed=self._node)
+            del evaluator.nodes[ast.Attribute]
+            return _settled(evaluator.eval(self.text, previously_parsed=self._node))
         except Exception as error:  # whatever the arithmetic of the given values raises
             given = ", ".join(f"{name}={values[name]!r}" for name in self.names)
             failure = ExpressionError(f"'{self.text}' fails for {given}", f"{type(error).__name__}: {error}")
             failure.culprit = self
             raise failure from None
+
+
+def _settled(value: Any) -> Any:
+    """A result as a value of a case: lists become tuples, and what YAML could not say is refused."""
+    if isinstance(value, list | tuple):
+        return tuple(map(_settled, value))
+    if value is None or isinstance(value, int | float | str):
+        return value
+    raise TypeError(f"the result is neither number, text, true, false, none nor a list, but {type(value).__name__}")
 
 
 def identity(value: Any) -> Any:

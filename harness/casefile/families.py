@@ -10,8 +10,9 @@ from typing import Any
 
 from harness.casefile.expressions import evaluate_tree
 from harness.casefile.sides import SideSpec
-from harness.casefile.sweep import Coverage, Exclusion, Row, enumerate_rows
+from harness.casefile.sweep import Coverage, Exclusion, Row, count_excluded, enumerate_rows
 from harness.model import Case, Claim, Expectation, Lane, Parameter, Side, Tier, Tolerance
+
 
 @dataclass(frozen=True)
 class Document:
@@ -67,6 +68,11 @@ class Family:
     def coverage(self) -> Coverage:
         """What the cases reach of the sweep."""
         return self._enumerated[1]
+
+    @property
+    def excluded(self) -> int:
+        """How many combinations of the full product are left out for a reason."""
+        return count_excluded(self.sweep, self.exclusions)
 
     def cases(self) -> list[Case]:
         """Every case, in sweep order."""

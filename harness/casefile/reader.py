@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,38 +16,50 @@ from harness.errors import CaseFileError, did_you_mean
 from harness.model import Case, Claim, Expectation, Lane, Tier, Tolerance
 
 Tree = Mapping[str, Any]
+SIDES = 2
 
 
-def load(path: Path, frameworks: Iterable[str]) -> CaseFile:
+def load(path: Path, frameworks: Iterable[str], *, expand: bool = True) -> CaseFile:
     """Read, check and expand one case file.
 
     Args:
         path: the YAML file.
         frameworks: names that may stand as sides.
+        expand: whether to expand every family already, which finds the errors that show in some combination only.
 
     Raises:
         CaseFileError: anything that the file says wrong, with line and column; nothing is run on a guess.
     """
     frameworks = sorted(frameworks)
     source = read(path, "cases", frameworks)
-    reader = _Reader(source, path, frameworks)
+    reader = _Reader(source, path, frameworks, expand)
     claims = reader.claims()
     families = tuple(reader.family(name) for name in source.data["families"])
     reader.check_claims(claims, families)
     return CaseFile(path, reader.layer, reader.documents(), claims, families)
 
 
+@dataclass(frozen=True)
+class _Names:
+    """The names of a family: swept, fixed and derived, and all of them."""
+
+    sweep: Tree
+    fixed: Tree
+    derive: Tree
+    known: set[str]
+
+
 class _Reader:
     """One pass over a parsed file, with the source at hand for errors."""
 
-    def __init__(self, source: Source, path: Path, frameworks: Sequence[str]) -> None:
-        self.source, self.path, self.data = source, path, source.data
+    def __init__(self, source: Source, path: Path, frameworks: Sequence[str], expand: bool) -> None:
+        self.source, self.path, self.data, self.expand = source, path, source.data, expand
         self.layer = str(source.data["layer"])
         self.frameworks = [name for name in frameworks if name in source.data]
         self._check_sides(frameworks)
 
     def _check_sides(self, frameworks: Sequence[str]) -> None:
-        if len(self.frameworks) < 2:
+        if len(self.frameworks) < SIDES:
             raise self.source.error([], "two sides are needed", f"frameworks: {', '.join(frameworks)}")
         for name, entry in self.data.get("state", {}).items():
             for key in entry:
@@ -103,7 +116,7 @@ class _Reader:
             fixed=fixed,
             sweep=sweep,
             strength=entry.get("cover"),
-            exclusions=self._exclusions(key, entry.get("exclude", ()), sweep, fixed, derive, known),
+            exclusions=self._exclusions(key, entry.get("exclude", ()), _Names(sweep, fixed, derive, known)),
             derive=derive,
             inputs=self._compiled(["inputs"], self.data["inputs"]),
             state=self._compiled(["state"], self.data.get("state", {})),
@@ -113,7 +126,8 @@ class _Reader:
         )
         parts = self._parts(key, family)
         self._check_names(key, family, parts, known)
-        self._check_expansion(key, family, parts)
+        if self.expand:
+            self._check_expansion(key, family, parts)
         return family
 
     def _check_reason(self, key: Sequence[str], entry: Tree) -> None:
@@ -183,40 +197,30 @@ class _Reader:
                 raise self.source.error([*place, "lacks", index], f"unknown state '{name}'", did_you_mean(name, state))
         return side_spec(self.source, framework, self.data[framework], change, place)
 
-    def _exclusions(
-        self, key: Sequence[str], entries: Sequence[Tree], sweep: Tree, fixed: Tree, derive: Tree, known: set[str]
-    ) -> tuple[Exclusion, ...]:
+    def _exclusions(self, key: Sequence[str], entries: Sequence[Tree], names: _Names) -> tuple[Exclusion, ...]:
         found = []
         for index, entry in enumerate(entries):
-            place = [*key, "exclude", index, "when"]
+            place: Sequence[str | int] = [*key, "exclude", index, "when"]
             expression = self._compiled(place, "=" + str(entry["when"]).lstrip("= "))
-            self._check_tree(place, expression, known)
-            names = [name for name in sweep if name in _reached(expression, derive)]
-            left_out = self._tabulate(key, place, expression, sweep, names, fixed, derive)
+            self._check_tree(place, expression, names.known)
+            left_out = self._tabulate(key, place, expression, names)
             if not left_out.values:
                 raise self.source.error(place, "this exclusion excludes nothing", "remove it, or mend its condition")
             found.append(left_out)
         return tuple(found)
 
-    def _tabulate(
-        self,
-        key: Sequence[str],
-        place: Sequence[str | int],
-        when: Expression,
-        sweep: Tree,
-        names: list[str],
-        fixed: Tree,
-        derive: Tree,
-    ) -> Exclusion:
-        needed = {name: tree for name, tree in derive.items() if name in _reached(when, derive)}
+    def _tabulate(self, key: Sequence[str], place: Sequence[str | int], when: Expression, names: _Names) -> Exclusion:
+        reached = _reached(when, names.derive)
+        needed = {name: tree for name, tree in names.derive.items() if name in reached}
+        swept = [name for name in names.sweep if name in reached]
         try:
-            return exclusion(sweep, names, lambda row: when(derived(needed, {**fixed, **row})))
+            return exclusion(names.sweep, swept, lambda row: when(derived(needed, {**names.fixed, **row})))
         except ExpressionError as error:
-            raise self._failure(key, [(tuple(place), when), *self._derive_parts(key, derive)], error) from None
+            raise self._failure(key, [(tuple(place), when), *self._derive_parts(key, names.derive)], error) from None
 
     def _failure(self, key: Sequence[str], parts: Iterable[Part], error: ExpressionError) -> CaseFileError:
-        found = ((*place, *inner) for place, tree in parts for inner, each in expressions_in(tree) if each is error.culprit)
-        place = next(found, tuple(key))
+        found = (((*place, *inner), each) for place, tree in parts for inner, each in expressions_in(tree))
+        place = next((place for place, each in found if each is error.culprit), tuple(key))
         shared = "" if place[:2] == tuple(key) else f", in the family '{key[1]}'"
         return self.source.error(place, error.problem + shared, error.hint)
 

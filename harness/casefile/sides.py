@@ -56,9 +56,9 @@ def side_spec(
         own = {name: own[name] for name in change["only"]}
     changed = _compile(source, (*key, "with"), change.get("with", {}))
     kept = _compile(source, (framework, "with"), own)
-    before = _steps(source, framework, layer, change, key, "before")
-    then = _steps(source, framework, layer, change, key, "then")
-    parts = [
+    before = _steps(source, *_chosen(framework, layer, change, key, "before"))
+    then = _steps(source, *_chosen(framework, layer, change, key, "then"))
+    parts: list[Part] = [
         *(part for _, part in before),
         ((framework, "with"), {name: tree for name, tree in kept.items() if name not in changed}),
         ((*key, "with"), changed),
@@ -73,16 +73,16 @@ def side_spec(
     )
 
 
-def _steps(
-    source: Source,
-    framework: str,
-    layer: Mapping[str, Any],
-    change: Mapping[str, Any],
-    key: Sequence[str | int],
-    which: str,
-) -> list[tuple[str, Part]]:
-    steps, at = (change[which], (*key, which)) if which in change else (layer.get(which, ()), (framework, which))
-    places = [(*at, index, "with") for index in range(len(steps))]
+def _chosen(
+    framework: str, layer: Mapping[str, Any], change: Mapping[str, Any], key: Sequence[str | int], which: str
+) -> tuple[Sequence[Mapping[str, Any]], tuple[str | int, ...]]:
+    if which in change:
+        return change[which], (*key, which)
+    return layer.get(which, ()), (framework, which)
+
+
+def _steps(source: Source, steps: Sequence[Mapping[str, Any]], key: tuple[str | int, ...]) -> list[tuple[str, Part]]:
+    places = [(*key, index, "with") for index in range(len(steps))]
     return [
         (str(step["call"]), (place, _compile(source, place, step.get("with", {}))))
         for step, place in zip(steps, places, strict=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
@@ -82,7 +82,8 @@ def _parse(path: Path) -> Any:
         place = Place(str(path), before.count("\n") + 1, len(before) - before.rfind("\n"))
         raise CaseFileError(place, "", f"not YAML: a character that it forbids, U+{error.character:04X}") from None
     if not isinstance(data, Mapping):
-        raise CaseFileError(Place(str(path), 1, 1), "", "expected a mapping at the top", "see the README, 'Add a layer'")
+        hint = "see the README, 'Add a layer'"
+        raise CaseFileError(Place(str(path), 1, 1), "", "expected a mapping at the top", hint)
     return data
 
 
@@ -108,18 +109,19 @@ def _validator(schema: str, names: tuple[str, ...]) -> Draft202012Validator:
 
 
 def _explain(source: Source, error: ValidationError) -> CaseFileError:
-    key = list(error.absolute_path)
+    key, found, demanded = list(error.absolute_path), cast(Any, error.instance), cast(Any, error.validator_value)
+    rule: Mapping[str, Any] = error.schema if isinstance(error.schema, Mapping) else {}
     if "propertyNames" in error.absolute_schema_path:
-        key.append(error.instance)
+        key.append(found)
     if error.validator == "additionalProperties":
-        known = error.schema["properties"]
-        unknown = next(name for name in error.instance if name not in known)
+        known = rule["properties"]
+        unknown = next(name for name in found if name not in known)
         return source.error([*key, unknown], "unknown key", did_you_mean(str(unknown), known))
     if error.validator == "required":
-        missing = next(name for name in error.validator_value if name not in error.instance)
-        return source.error(key, f"the key '{missing}' is missing", f"expected {error.schema['description']}")
+        missing = next(name for name in demanded if name not in found)
+        return source.error(key, f"the key '{missing}' is missing", f"expected {rule['description']}")
     if error.validator == "enum":
-        hint = did_you_mean(str(error.instance), map(str, error.validator_value))
-        return source.error(key, f"unknown value '{error.instance}'", hint)
-    expected = error.schema.get("description") or f"{error.validator}: {error.validator_value}"
-    return source.error(key, f"expected {expected}", f"found {json.dumps(error.instance, default=str)[:80]}")
+        hint = did_you_mean(str(found), map(str, demanded))
+        return source.error(key, f"unknown value '{found}'", hint)
+    expected = rule.get("description") or f"{error.validator}: {demanded}"
+    return source.error(key, f"expected {expected}", f"found {json.dumps(found, default=str)[:80]}")

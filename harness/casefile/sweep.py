@@ -87,6 +87,14 @@ def enumerate_rows(
     return rows, Coverage(len(rows), product, strength, covered + missed, covered)
 
 
+def count_excluded(sweep: Mapping[str, Sequence[Any]], exclusions: Sequence[Exclusion]) -> int:
+    """How many combinations of the full product the exclusions leave out."""
+    if not exclusions:
+        return 0
+    everything = (dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values()))
+    return sum(any(leaves_out(row) for leaves_out in exclusions) for row in everything)
+
+
 def _constraint(leaves_out: Exclusion) -> dict[str, Any]:
     return {"operator": "fn", "requires": list(leaves_out.names), "evaluate": lambda row: not leaves_out(row)}
 

@@ -1,0 +1,103 @@
+"""``compare``: an ad-hoc comparison of two calls, without a case file."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from typing import Any, cast
+
+from harness import adhoc, calls, environment, runner, trial_record
+from harness.adhoc import Describing
+from harness.backends import targets
+from harness.backends.protocol import Backend, Step
+from harness.commands import Subparsers, declare
+from harness.errors import HarnessError
+from harness.model import Lane, Target, Tier, Trial
+from harness.records import dump
+
+EXAMPLE = """\
+python -m harness compare 'torch.nn.Conv2d(3, 8, 3, padding=1, bias=False)' \\
+      'mindspore.nn.Conv2d(3, 8, 3, pad_mode="pad", padding=1)' --input 1,3,16,20
+
+  A step before or after the layer is chained by '>>':
+    'mindspore.nn.Pad(((0,0),(0,0),(1,1),(1,1))) >> mindspore.nn.Conv2d(3, 8, 3, pad_mode="valid")'
+"""
+
+
+def register(commands: Subparsers) -> None:
+    """Declare the arguments."""
+    summary = "compare two calls with the same inputs and weights: shapes, values, what the difference looks like"
+    parser = declare(commands, "compare", summary, EXAMPLE, run)
+    parser.add_argument("torch", metavar="TORCH", help="the reference's call, or a chain of calls")
+    parser.add_argument("mindspore", metavar="MINDSPORE", help="the subject's call, or a chain of calls")
+    parser.add_argument("--input", action="append", required=True, metavar="SHAPE", help="as 1,3,16,20; repeatable")
+    parser.add_argument("--dtype", default="float32", choices=["float16", "float32", "float64"])
+    parser.add_argument("--lane", action="append", choices=[str(lane) for lane in Lane], help="default: both")
+    parser.add_argument("--key", default="compare", help="what inputs and weights are drawn by (default: %(default)s)")
+    parser.add_argument("--shapes-only", action="store_true", help="leave the weights as built, compare shapes alone")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="default: %(default)s")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 if the two agree, 1 if they do not."""
+    environment.limit_threads(max(arguments.threads, 1))
+    trial = _trial(arguments)
+    lanes = [Lane(lane) for lane in arguments.lane or Lane]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        outcome = runner.run(trial, _opener(arguments), lanes)
+    record = trial_record.to_record(trial, trial_record.Origin("", Tier.DEFAULT), outcome)
+    record |= {"status": "as_expected" if record["as_expected"] else "new", "departure": ""}
+    print(dump(record) if arguments.json else _story(trial, record))
+    return 0 if record["as_expected"] else 1
+
+
+def _trial(arguments: argparse.Namespace) -> Trial:
+    shapes = [_shape(text) for text in arguments.input]
+    reference_steps, subject_steps = calls.parse(arguments.torch), calls.parse(arguments.mindspore)
+    reference, subject = _target(reference_steps), _target(subject_steps)
+    if reference == subject:
+        raise HarnessError(f"both calls are of {reference.framework}; give one of each framework")
+    open_backend = _opener(arguments)
+    built = [
+        adhoc.build(target, steps, shapes, cast(Describing, open_backend(target)))
+        for target, steps in ((reference, reference_steps), (subject, subject_steps))
+    ]
+    case = adhoc.case(arguments.key, built[0], built[1], shapes, arguments.shapes_only)
+    return Trial(case, arguments.dtype, reference, subject)
+
+
+def _opener(arguments: argparse.Namespace) -> runner.Open:
+    def open_backend(target: Target) -> Backend:
+        return targets.backend(target, max(arguments.threads, 1))
+
+    return open_backend
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.strip("()[] ").split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() for part in parts):
+        raise HarnessError(f"--input '{text}': expected extents separated by commas, as in 1,3,16,20")
+    return tuple(int(part) for part in parts)
+
+
+def _target(steps: tuple[Step, ...]) -> Target:
+    names = {step.call.partition(".")[0] for step in steps}
+    if len(names) > 1:
+        raise HarnessError(f"one chain has calls of {' and '.join(sorted(names))}; a side is of one framework")
+    target = targets.parse(f"{names.pop()}@cpu")
+    reason = targets.obstacle(target)
+    if reason:
+        raise HarnessError(f"{target} cannot run here: {reason}")
+    return target
+
+
+def _story(trial: Trial, record: dict[str, Any]) -> str:
+    notes = [
+        f"note: {framework} has no parameter '{parameter.name}' here"
+        for parameter in trial.case.state
+        for framework in sorted(parameter.lacking)
+    ]
+    verdict = "agree" if record["as_expected"] else "diverge"
+    lines = [f"{verdict}: {trial_record.reason(record)}" if verdict == "diverge" else f"{verdict}: {record['verdict']}"]
+    return "\n".join([*lines, "", *trial_record.details(record), *notes])

@@ -1,0 +1,84 @@
+"""``doctor``: which targets can run here, and why the others cannot."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness import environment
+from harness.backends import targets
+from harness.commands import Subparsers, declare
+from harness.model import Target
+
+NEEDED = ("torch@cpu", "mindspore@cpu")
+SECONDS = 120
+TRY = """
+import json, sys
+from harness import environment
+environment.limit_threads(1)
+from harness.backends import targets
+print(json.dumps(dict(targets.backend(targets.parse(sys.argv[1]), 1).provenance()), default=str))
+"""
+
+
+def register(commands: Subparsers) -> None:
+    """Declare the arguments."""
+    summary = "say which targets can run here, and why the others cannot"
+    parser = declare(commands, "doctor", summary, "python -m harness doctor", run)
+    parser.add_argument("--quick", action="store_true", help="do not try to import the frameworks")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 if the default targets can run, else 1."""
+    names = [name for name in targets.frameworks() if name != "numpy"]
+    rows = [examine(Target(name, device), arguments.quick) for name in names for device in targets.DEVICES]
+    healthy = all(row["runs"] for row in rows if row["target"] in NEEDED)
+    if arguments.json:
+        print(json.dumps({"healthy": healthy, **environment.describe(), "targets": rows}, indent=1))
+    else:
+        _show(rows, healthy)
+    return 0 if healthy else 1
+
+
+def examine(target: Target, quick: bool) -> dict[str, Any]:
+    """One target: whether it runs, in which version, and if not, why not."""
+    reason = targets.obstacle(target)
+    if reason is None and not quick:
+        reason = _attempt(target)
+    return {
+        "target": str(target),
+        "runs": reason is None,
+        "version": targets.version(target.framework),
+        "reason": reason,
+    }
+
+
+def _attempt(target: Target) -> str | None:
+    # In a process of its own: an import may crash, and two frameworks need not share one.
+    command = [sys.executable, "-c", TRY, str(target)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return f"its import did not end within {SECONDS} s"
+    if done.returncode == 0:
+        return None
+    last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    return f"it is installed but cannot be set up: {last}"
+
+
+def _show(rows: list[dict[str, Any]], healthy: bool) -> None:
+    console = Console(soft_wrap=True)
+    table = Table("target", "runs here", "version", "why not", box=None, pad_edge=False)
+    for row in rows:
+        word = "[green]yes[/]" if row["runs"] else "no"
+        table.add_row(row["target"], word, row["version"] or "-", row["reason"] or "")
+    console.print(table)
+    about = environment.describe()
+    console.print(f"\nPython {about['python']} on {about['platform']}, {len(environment.cores())} cores")
+    console.print("next: pytest -n auto" if healthy else f"next: mend what keeps {' and '.join(NEEDED)} from running")

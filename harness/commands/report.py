@@ -1,0 +1,55 @@
+"""``report``: merge results of shards and runs, and write the pages."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from harness import matrix, report
+from harness.commands import Subparsers, declare
+from harness.known import Status
+from harness.records import merge
+
+
+def register(commands: Subparsers) -> None:
+    """Declare the arguments."""
+    summary = "merge results, write report.html, report.md, matrix.csv and claims.csv, and print the divergence matrix"
+    example = "python -m harness report reports/shard-1 reports/shard-2 -o reports/nightly --against reports/2.10.0"
+    parser = declare(commands, "report", summary, example, run)
+    parser.add_argument("results", nargs="+", metavar="RESULTS", help="results.jsonl, or a folder that has one")
+    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for the pages")
+    parser.add_argument("--against", metavar="OLD", help="earlier results: say what is new and what is fixed")
+    parser.add_argument(
+        "--by",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="also split the printed matrix by subject, dtype, subject_version or a swept value such as k; repeatable",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """0 if all is as expected, 1 if something is new or the results are incomplete."""
+    results = merge([Path(path) for path in arguments.results])
+    against = merge([Path(arguments.against)]) if arguments.against else None
+    table = matrix.divergence_matrix(matrix.frame(results), arguments.by)
+    pages = report.write(results, Path(arguments.output), against)
+    red = sum(Status(trial["status"]).red for trial in results.trials)
+    if arguments.json:
+        document = {
+            "trials": len(results.trials),
+            "new": red,
+            "complete": results.complete,
+            "problems": list(results.problems),
+            "pages": [str(page) for page in pages],
+            "matrix": json.loads(table.reset_index().to_json(orient="records")),
+        }
+        print(json.dumps(document, indent=1))
+    else:
+        print(table.to_string())
+        for problem in results.problems:
+            print(f"INCOMPLETE: {problem}")
+        print(f"\n{len(results.trials)} trials, {red} new. Pages:")
+        print("\n".join(f"  {page}" for page in pages))
+    return 0 if results.complete and not red else 1

@@ -1,0 +1,188 @@
+"""A small real run: both frameworks, through the public interface."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness import plan
+from harness.backends import adapter_mindspore, targets
+from harness.backends.protocol import Phase
+from harness.inputs import integers
+from harness.model import Case, Target, Tier
+from harness.records import read
+from harness.requests import Tensors, from_side, own_name, request, to_side
+
+ROOT = Path(__file__).parents[2]
+TORCH, MINDSPORE = Target("torch", "cpu"), Target("mindspore", "cpu")
+LAYERS = ("conv1d", "conv2d", "conv1d_transpose", "conv2d_transpose")
+
+pytestmark = pytest.mark.skipif(
+    any(targets.obstacle(target) for target in (TORCH, MINDSPORE)), reason="needs both frameworks on the CPU"
+)
+
+
+def conformance(*arguments: str, results: Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-p", "harness.plugin", "--results", str(results), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    results = tmp_path_factory.mktemp("smoke")
+    return conformance("-n", "2", "--tier", "smoke", "cases", results=results), results
+
+
+def test_the_smoke_tier_is_as_expected(smoke: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    done, results = smoke
+    assert done.returncode == 0, done.stdout
+    run = read(results)
+    assert not run.problems
+    layers = Counter(record["layer"] for record in run.trials)
+    assert set(layers) == {"Conv1d", "Conv2d", "Conv1dTranspose", "Conv2dTranspose"}
+    assert min(layers.values()) >= 40
+    assert {record["verdict"] for record in run.trials} == {"bitwise", "within_bound"}
+    assert all(record["adjudicator"] == "numpy" for record in run.trials)
+    exact = [each for record in run.trials for each in record["comparisons"] if each["lane"] == "exact"]
+    assert len(exact) == len(run.trials)
+    assert all(each["max_abs"] == 0 for each in exact)
+
+
+def test_the_header_says_what_ran(smoke: tuple[subprocess.CompletedProcess[str], Path]) -> None:
+    header = read(smoke[1]).header
+    assert header["targets"]["torch@cpu"]["threads"] == 1
+    assert header["targets"]["mindspore@cpu"]["launch_blocking"] is True
+    assert header["targets"]["mindspore@cpu"]["threads"] == "1"
+    assert header["selected"] == "all"
+    assert (smoke[1] / "report.html").exists()
+
+
+def test_a_divergence_is_red_until_it_is_known(tmp_path: Path) -> None:
+    cases = tmp_path / "cases"
+    shutil.copytree(ROOT / "cases", cases)
+    family = ("cases/conv2d_transpose.yaml::example-4", "cases/conv2d_transpose.yaml::example-2")
+    accepted = conformance(*family, results=tmp_path / "known", cwd=tmp_path)
+    assert accepted.returncode == 0, accepted.stdout
+    assert all(record["status"] == "known" for record in read(tmp_path / "known").trials)
+    (cases / "known.yaml").unlink()
+    bare = conformance(*family, results=tmp_path / "bare", cwd=tmp_path)
+    assert bare.returncode == 1
+    records = read(tmp_path / "bare").trials
+    assert {record["status"] for record in records} == {"new"}
+    assert {record["disagrees"] for record in records} == {"subject"}
+    assert records[0]["reproducer"] in bare.stdout
+
+
+def test_a_reproducer_says_what_the_record_says(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "cases", tmp_path / "cases")
+    conformance("cases/conv1d_transpose.yaml::example-2", results=tmp_path / "out", cwd=tmp_path)
+    record = read(tmp_path / "out").trials[0]
+    command = [sys.executable, *shlex.split(record["reproducer"])[1:], "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1, done.stderr
+    again = json.loads(done.stdout)
+    for name in ("verdict", "diagnosis", "disagrees", "inputs"):
+        assert again[name] == record[name]
+    assert again["comparisons"] == record["comparisons"]
+
+
+def test_the_layer_of_the_readme_is_data_alone(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"```yaml\n(.*?layer: Dense.*?)```", text, re.DOTALL)
+    assert found
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "dense.yaml").write_text(found[1], encoding="utf-8")
+    done = conformance("cases/dense.yaml", results=tmp_path / "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    records = read(tmp_path / "out").trials
+    assert len(records) == 12
+    assert {record["verdict"] for record in records} <= {"bitwise", "within_bound"}
+    assert {record["adjudicator"] for record in records} == {"torch@cpu float64"}
+
+
+def test_a_layer_that_differs_is_told_apart(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    dense = re.search(r"```yaml\n(.*?layer: Dense.*?)```", text, re.DOTALL)
+    assert dense
+    (tmp_path / "cases").mkdir()
+    wrong = dense[1].replace("has_bias: =bias}", "has_bias: =bias, activation: relu}")
+    (tmp_path / "cases" / "dense.yaml").write_text(wrong, encoding="utf-8")
+    assert conformance("cases/dense.yaml", results=tmp_path / "out", cwd=tmp_path).returncode == 1
+    verdicts = {record["verdict"] for record in read(tmp_path / "out").trials}
+    assert "value" in verdicts
+
+
+def _cases(stem: str) -> list[Case]:
+    file = plan.load_case_file(ROOT / "cases" / f"{stem}.yaml")
+    families = [family for family in file.families if family.name in ("bias", "groups") and family.tier is not Tier.FULL]
+    return [case for family in families for case in family.cases()]
+
+
+def _tensors(case: Case) -> Tensors:
+    # Every bit pattern has to survive: not a number, infinities, the smallest subnormal and minus zero among them.
+    special = np.array([np.nan, np.inf, -np.inf, 1e-45, -0.0], np.float32)
+    state = {}
+    for parameter in case.state:
+        values = integers(f"{case.id}|{parameter.name}", parameter.shape, 1 << 23).astype(np.float32).ravel()
+        count = min(len(special), len(values))
+        values[:count] = special[:count]
+        state[parameter.name] = values.reshape(parameter.shape)
+    return Tensors({name: np.ones(shape, np.float32) for name, shape in case.inputs.items()}, state)
+
+
+@pytest.mark.parametrize("stem", LAYERS)
+def test_weights_survive_the_round_trip(stem: str) -> None:
+    torch, mindspore = (targets.backend(target, 1) for target in (TORCH, MINDSPORE))
+    for case in _cases(stem):
+        tensors = _tensors(case)
+        there = _loaded(torch, case, "torch", tensors.state)
+        across = _loaded(mindspore, case, "mindspore", there)
+        back = _loaded(torch, case, "torch", across)
+        for name, array in tensors.state.items():
+            assert back[name].tobytes() == array.tobytes(), (case.id, name)
+            assert back[name].shape == array.shape
+
+
+def _loaded(backend: Any, case: Case, framework: str, state: Mapping[str, Any]) -> dict[str, Any]:
+    side = case.sides[framework]
+    layer = backend.resolve(side.steps[side.layer].call)(**side.steps[side.layer].kwargs)
+    for parameter in case.state:
+        name = own_name(parameter, framework)
+        backend.assign(layer, name, to_side(parameter, framework, state[parameter.name]))
+    return {
+        parameter.name: from_side(parameter, framework, backend.read(layer, own_name(parameter, framework)))
+        for parameter in case.state
+    }
+
+
+def test_mindspore_takes_a_wrong_shape_and_the_harness_does_not() -> None:
+    case = _cases("conv1d")[0]
+    backend: Any = targets.backend(MINDSPORE, 1)
+    layer = backend.resolve("mindspore.nn.Conv1d")(8, 12, 3)
+    backend.assign(layer, "weight", np.zeros((12, 8, 3), np.float32))  # four axes are right: nobody complains
+    unaligned = request(case, "mindspore", _tensors(case))
+    wrong = {name: array.reshape(array.shape[::-1]) for name, array in (unaligned.state or {}).items()}
+    seen = backend.observe(type(unaligned)(unaligned.steps, unaligned.layer, unaligned.inputs, wrong))
+    assert seen.failure is not None
+    assert (seen.failure.phase, seen.failure.type) == (Phase.LOAD, "StateMismatch")
+
+
+def test_numpy_2_is_named_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(np, "__version__", "2.1.0")
+    reason = adapter_mindspore.conflict()
+    assert reason is not None
+    assert "numpy<2" in reason
+    assert targets.obstacle(MINDSPORE) == reason

@@ -1,0 +1,235 @@
+"""What a run takes: shards, tiers, targets, and the hash of the plan."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from harness import plan
+from harness.backends import targets
+from harness.casefile import CaseFile, Family
+from harness.errors import CaseFileError, HarnessError
+from harness.model import Case, Target, Tier
+from harness.plan import Selection, Shard, parse_shard, plan_hash
+
+TORCH, CPU, GRAPH = Target("torch", "cpu"), Target("mindspore", "cpu"), Target("mindspore", "ascend", "graph")
+FILE = """\
+layer: {layer}
+torch: {{call: torch.nn.Conv2d, with: {{kernel_size: =k, padding: =p}}}}
+mindspore: {{call: mindspore.nn.Conv2d, with: {{kernel_size: =k, padding: =p}}}}
+inputs: {{x: [1, 2, 9, 9]}}
+values: {{p: 0}}
+families:
+  quick: {{because: b, expect: equal, tier: smoke, dtypes: [float16, float32], sweep: {{k: [1, 2]}}}}
+  usual: {{because: b, expect: equal, sweep: {{k: [{extents}], p: [0, 1, 2, 3]}}}}
+  large: {{because: b, expect: equal, tier: full, sweep: {{k: [50]}}}}
+"""
+
+
+def written(folder: Path, extents: int = 60, name: str = "conv2d", layer: str = "Conv2d") -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.yaml"
+    path.write_text(FILE.format(layer=layer, extents=", ".join(map(str, range(1, extents + 1)))), encoding="utf-8")
+    return path
+
+
+def case_file(folder: Path, extents: int = 60) -> CaseFile:
+    return plan.load_case_file(written(folder, extents))
+
+
+def cases(file: CaseFile) -> list[Case]:
+    return [case for family in file.families for case in family.cases()]
+
+
+def family_of(file: CaseFile, name: str) -> Family:
+    [found] = [family for family in file.families if family.name == name]
+    return found
+
+
+def trials(file: CaseFile, selection: Selection) -> list[str]:
+    return [trial.id for family in file.families for trial in plan.trials(family, selection)]
+
+
+# -- shards ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 16])
+def test_shards_are_disjoint_and_complete(tmp_path: Path, count: int) -> None:
+    found = cases(case_file(tmp_path))
+    taken = Counter(index for case in found for index in range(1, count + 1) if Shard(index, count).takes(case))
+    assert taken.total() == len(found) == 243
+    assert all(sum(Shard(index, count).takes(case) for index in range(1, count + 1)) == 1 for case in found)
+    assert min(taken[index] for index in range(1, count + 1)) > 243 / count / 2
+
+
+def test_a_case_stays_in_its_shard_when_others_are_added(tmp_path: Path) -> None:
+    few, many = cases(case_file(tmp_path / "few", 20)), cases(case_file(tmp_path / "many", 60))
+
+    def taken(found: list[Case]) -> set[str]:
+        return {case.id for case in found if Shard(2, 5).takes(case)}
+
+    assert taken(few) == taken(many) & {case.id for case in few}
+    assert taken(few) < taken(many)
+
+
+def test_all_trials_of_a_case_are_in_one_shard(tmp_path: Path) -> None:
+    family = family_of(case_file(tmp_path), "quick")
+    shards = {
+        index: {trial.case.id for trial in plan.trials(family, Selection(TORCH, (CPU, GRAPH), shard=Shard(index, 2)))}
+        for index in (1, 2)
+    }
+    assert not shards[1] & shards[2]
+    assert shards[1] | shards[2] == {case.id for case in family.cases()}
+
+
+@pytest.mark.parametrize(("text", "index", "count"), [("1/1", 1, 1), ("2/8", 2, 8), ("8/8", 8, 8), ("03/10", 3, 10)])
+def test_a_shard_is_parsed(text: str, index: int, count: int) -> None:
+    assert parse_shard(text) == Shard(index, count)
+    assert str(parse_shard(text)) == f"{index}/{count}"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "/", "1", "1/", "/1", "0/3", "4/3", "-1/3", "1/-3", "1.0/2", "a/b", "1/2/3", "1 /2", "²/3", "1/0"]
+)
+def test_a_bad_shard_is_told(text: str) -> None:
+    with pytest.raises(HarnessError) as caught:
+        parse_shard(text)
+    assert str(caught.value) == f"shard '{text}': expected I/N with 1 <= I <= N, as in 2/8"
+
+
+# -- tiers and trials --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tier", "held"),
+    [
+        (Tier.SMOKE, {Tier.SMOKE}),
+        (Tier.DEFAULT, {Tier.SMOKE, Tier.DEFAULT}),
+        (Tier.FULL, {Tier.SMOKE, Tier.DEFAULT, Tier.FULL}),
+    ],
+)
+def test_a_tier_holds_those_before_it(tmp_path: Path, tier: Tier, held: set[Tier]) -> None:
+    assert {other for other in Tier if tier.holds(other)} == held
+    file = case_file(tmp_path)
+    taken = {family.tier for family in file.families if list(plan.trials(family, Selection(TORCH, (CPU,), tier)))}
+    assert taken == held
+
+
+def test_trials_go_by_case_then_dtype_then_subject(tmp_path: Path) -> None:
+    family = family_of(case_file(tmp_path), "quick")
+    assert [trial.id for trial in plan.trials(family, Selection(TORCH, (CPU, GRAPH)))] == [
+        f"conv2d/quick/k={k},{dtype},{subject}"
+        for k in (1, 2)
+        for dtype in ("float16", "float32")
+        for subject in ("mindspore@cpu", "mindspore@ascend:graph")
+    ]
+
+
+def test_trials_carry_the_reference(tmp_path: Path) -> None:
+    family = family_of(case_file(tmp_path), "quick")
+    assert {trial.reference for trial in plan.trials(family, Selection(TORCH, (CPU,)))} == {TORCH}
+
+
+def test_a_side_that_the_file_lacks_is_told(tmp_path: Path) -> None:
+    file = case_file(tmp_path)
+    plan.check_sides(file, Selection(TORCH, (CPU,)))
+    with pytest.raises(HarnessError) as caught:
+        plan.check_sides(file, Selection(TORCH, (CPU, Target("numpy", "cpu"))))
+    assert str(caught.value) == f"{file.path}: no side 'numpy', which numpy@cpu needs"
+
+
+# -- the hash ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_hash_does_not_depend_on_the_order(tmp_path: Path) -> None:
+    ids = trials(case_file(tmp_path), Selection(TORCH, (CPU,)))
+    assert plan_hash(ids) == plan_hash(reversed(ids)) == plan_hash(iter(sorted(ids)))
+
+
+@pytest.mark.parametrize("other", [["a"], ["a", "b", "b"], ["a", "c"], ["ab"], []])
+def test_the_hash_tells_plans_apart(other: list[str]) -> None:
+    assert plan_hash(other) != plan_hash(["a", "b"])
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def test_known_yaml_is_no_case_file(tmp_path: Path) -> None:
+    first, second = written(tmp_path, name="b"), written(tmp_path, name="a")
+    (tmp_path / plan.KNOWN_FILE).write_text("known: []\n", encoding="utf-8")
+    (tmp_path / "notes.txt").write_text("", encoding="utf-8")
+    assert plan.case_paths(tmp_path) == [second, first]
+
+
+KNOWN = """\
+known:
+  - {{id: one, layer: Conv2d, families: [usual], when: {when}, verdict: value, reason: r}}
+  - {{id: two, layer: Conv1d, families: [quick], when: k == 2, verdict: value, reason: r}}
+"""
+
+
+def test_accepted_divergences_may_name_a_layer_that_the_run_leaves_out(tmp_path: Path) -> None:
+    file = plan.load_case_file(written(tmp_path))
+    written(tmp_path, name="conv1d", layer="Conv1d")
+    (tmp_path / plan.KNOWN_FILE).write_text(KNOWN.format(when="k > 2 and p == 0"), encoding="utf-8")
+    assert [entry.id for entry in plan.load_known([file])] == ["one", "two"]
+
+
+def test_an_accepted_divergence_of_no_layer_is_told(tmp_path: Path) -> None:
+    file = plan.load_case_file(written(tmp_path))
+    (tmp_path / plan.KNOWN_FILE).write_text(KNOWN.format(when="k > 2"), encoding="utf-8")
+    with pytest.raises(CaseFileError, match="no case file for the layer 'Conv1d'"):
+        plan.load_known([file])
+
+
+def test_accepted_divergences_use_the_names_of_a_case(tmp_path: Path) -> None:
+    file = plan.load_case_file(written(tmp_path))
+    (tmp_path / plan.KNOWN_FILE).write_text(KNOWN.format(when="q > 2"), encoding="utf-8")
+    with pytest.raises(CaseFileError, match="unknown name 'q' in 'q > 2'"):
+        plan.load_known([file])
+
+
+# -- targets -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("torch@cpu", TORCH),
+        ("mindspore@ascend:graph", GRAPH),
+        ("mindspore@gpu:", Target("mindspore", "gpu")),
+        ("numpy@cpu", Target("numpy", "cpu")),
+    ],
+)
+def test_a_target_is_parsed(text: str, target: Target) -> None:
+    assert targets.parse(text) == target
+    assert str(target) == text.removesuffix(":")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "expected framework@device[:mode], as in mindspore@cpu"),
+        ("torch", "expected framework@device[:mode], as in mindspore@cpu"),
+        ("torch@", "expected framework@device[:mode], as in mindspore@cpu"),
+        ("torch@:graph", "expected framework@device[:mode], as in mindspore@cpu"),
+        ("mindspoer@cpu", "unknown framework (did you mean 'mindspore'?)"),
+        ("jax@cpu", f"unknown framework (known: {', '.join(targets.frameworks())})"),
+        ("@cpu", f"unknown framework (known: {', '.join(targets.frameworks())})"),
+        ("torch@ascnd", "unknown device (did you mean 'ascend'?)"),
+        ("torch@tpu:graph", "unknown device (did you mean 'gpu'?)"),
+        ("torch@xla", "unknown device (known: ascend, cpu, gpu)"),
+        ("torch@cpu@gpu", "unknown device (did you mean 'gpu'?)"),
+    ],
+)
+def test_a_bad_target_is_told(text: str, problem: str) -> None:
+    with pytest.raises(HarnessError, match=re.escape(f"target '{text}': {problem}") + "$"):
+        targets.parse(text)
+
+
+def test_frameworks_are_the_adapter_files() -> None:
+    assert {"mindspore", "numpy", "torch"} <= set(targets.frameworks())
+    assert list(targets.frameworks()) == sorted(targets.frameworks())

@@ -1,0 +1,137 @@
+"""The accumulation bound against sums in every bad order and exact fractions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from harness.model import Array, Tolerance
+from harness.tolerance import accumulation_bound, exact_limit, table_bound, unit_roundoff
+
+DTYPES = ("float16", "float32", "float64")
+ORDERS: dict[str, Callable[[Array], Array]] = {
+    "as drawn": lambda terms: np.arange(terms.size),
+    "rising": np.argsort,
+    "falling": lambda terms: np.argsort(-terms),
+    "smallest first": lambda terms: np.argsort(np.abs(terms)),
+    "largest first": lambda terms: np.argsort(-np.abs(terms)),
+}
+
+
+def drawn(dtype: str, count: int, low: float = -1.0) -> tuple[Array, Array]:
+    random = np.random.default_rng(count)
+    return random.uniform(low, 1, count).astype(dtype), random.uniform(low, 1, count).astype(dtype)
+
+
+def exactly(x: Array, w: Array) -> Fraction:
+    return sum((Fraction(float(a)) * Fraction(float(b)) for a, b in zip(x, w, strict=True)), Fraction(0))
+
+
+def bound_of(dtype: str, x: Array, w: Array) -> Fraction:
+    magnitude = np.abs(x.astype(np.float64)) @ np.abs(w.astype(np.float64))
+    return Fraction(float(accumulation_bound(dtype, np.array([x.size]), np.array([magnitude]))[0]))
+
+
+def one_by_one(products: Array) -> Array:
+    return np.asarray(np.add.accumulate(products, dtype=products.dtype)[-1:])
+
+
+def sums(x: Array, w: Array) -> Iterator[tuple[str, float]]:
+    products = x * w
+    for name, order in ORDERS.items():
+        yield name, float(one_by_one(products[order(products)])[0])
+    yield "pairwise", float(np.sum(products, dtype=products.dtype))
+    yield "rounded once", float((x.astype(np.float64) @ w.astype(np.float64)).astype(x.dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES[:2])
+@pytest.mark.parametrize("low", [-1.0, 0.0])
+@pytest.mark.parametrize("count", [1, 2, 3, 9, 100, 1000])
+def test_no_order_of_summation_leaves_the_bound(dtype: str, low: float, count: int) -> None:
+    x, w = drawn(dtype, count, low)
+    truth, bound = exactly(x, w), bound_of(dtype, x, w)
+    for order, computed in sums(x, w):
+        assert abs(Fraction(computed) - truth) <= bound, order
+
+
+@pytest.mark.parametrize("dtype", DTYPES[:2])
+def test_sums_that_cancel_stay_in_the_bound(dtype: str) -> None:
+    x, w = drawn(dtype, 60)
+    x, w = np.concatenate([x, x]), np.concatenate([w, -w])
+    for order, computed in sums(x, w):
+        assert abs(Fraction(computed)) <= bound_of(dtype, x, w), order
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_bound_is_nearly_reached(dtype: str) -> None:
+    ones = np.ones(101, dtype)
+    x = np.full(101, unit_roundoff(dtype), dtype)
+    x[0] = 1
+    lost = abs(Fraction(float(one_by_one(x)[0])) - exactly(x, ones))
+    assert Fraction(17, 20) < lost / bound_of(dtype, x, ones) <= 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES[:2])
+def test_products_below_the_normal_range_stay_in_the_bound(dtype: str) -> None:
+    least = Fraction(float(np.finfo(dtype).smallest_subnormal))
+    half = float(np.sqrt(float(least) * 0.45))
+    x = w = np.full(20, half, dtype)
+    computed = float(one_by_one(x * w)[0])
+    assert computed == 0
+    assert 5 * least < exactly(x, w) <= bound_of(dtype, x, w)
+
+
+@pytest.mark.parametrize(("dtype", "count"), [("float16", 2), ("float16", 9), ("float32", 9), ("float32", 1000)])
+def test_one_term_too_few_leaves_the_bound(dtype: str, count: int) -> None:
+    x, w = drawn(dtype, count)
+    largest = int(np.argmax(np.abs(x * w)))
+    computed = float(one_by_one(np.delete(x * w, largest))[0])
+    assert abs(Fraction(computed) - exactly(x, w)) > bound_of(dtype, x, w)
+
+
+@pytest.mark.parametrize("count", [1, 9, 100, 1000])
+def test_a_float16_cast_leaves_the_bound_of_float32(count: int) -> None:
+    x, w = drawn("float32", count, 0.0)
+    bound, truth = bound_of("float32", x, w), exactly(x, w)
+    halved = float(one_by_one(x.astype(np.float16) * w.astype(np.float16))[0])
+    assert abs(Fraction(halved) - truth) > bound
+    assert abs(Fraction(float(np.float16(float(truth)))) - truth) > bound
+
+
+def test_the_bound_is_elementwise_and_float64() -> None:
+    terms = np.array([[0, 1], [9, 9]])
+    magnitude = np.array([[0.0, 1.0], [1.0, 2.0]])
+    found = accumulation_bound("float32", terms, magnitude)
+    assert (found.shape, found.dtype) == ((2, 2), np.float64)
+    u = 2.0**-24
+    assert found[0, 0] == 0
+    assert found[0, 1] == pytest.approx(2 * u, rel=1e-6)
+    assert found[1].tolist() == pytest.approx([10 * u, 20 * u], rel=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "terms"), [("float16", 2046), ("float16", 2047), ("float16", 10**6)])
+def test_where_roundings_can_eat_everything_the_bound_says_nothing(dtype: str, terms: int) -> None:
+    found = accumulation_bound(dtype, np.array([terms]), np.ones(1))[0]
+    assert np.isinf(found) == (terms >= 2047)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_exact_limit_is_the_last_integer_before_one_is_lost(dtype: str) -> None:
+    kind, limit = np.dtype(dtype).type, exact_limit(dtype)
+    assert [int(kind(limit - 1)), int(kind(limit))] == [limit - 1, limit]
+    assert kind(limit) + kind(1) == kind(limit)
+    assert unit_roundoff(dtype) == np.finfo(dtype).eps / 2
+
+
+def test_bfloat16_has_its_own_numbers() -> None:
+    assert (exact_limit("bfloat16"), unit_roundoff("bfloat16")) == (256, 2.0**-8)
+    assert accumulation_bound("bfloat16", np.array([1]), np.ones(1))[0] == pytest.approx(2 / 256 / (1 - 2 / 256))
+
+
+def test_the_table_is_absolute_plus_relative() -> None:
+    row = Tolerance(rtol=0.01, atol=0.5, because="a lookup")
+    assert table_bound(row, np.array([0.0, -100.0, 200.0], np.float32)).tolist() == pytest.approx([0.5, 1.5, 2.5])
+    assert table_bound(row, np.ones(1, np.float16)).dtype == np.float64
