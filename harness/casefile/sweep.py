@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,10 +81,11 @@ def enumerate_rows(
     rows = [{name: made[name] for name in sweep} for made in controller.make()]
     places = {name: {identity(value): at for at, value in enumerate(values)} for name, values in sweep.items()}
     rows.sort(key=lambda row: [places[name][identity(row[name])] for name in sweep])
-    covered = _covered(rows, strength)
-    # covertable prunes most tuples that no allowed combination has, but not all of them.
-    missed = sum(_completes(left["pair"], sweep, exclusions) for left in controller.stats["uncovered_pairs"])
-    return rows, Coverage(len(rows), product, strength, covered + missed, covered)
+    covered = _tuples(rows, strength)
+    # Counted here: covertable takes some tuples that no allowed combination has for possible.
+    left = (taken for taken in _partial_rows(sweep, strength) if not _tuples([taken], strength) <= covered)
+    missed = sum(_completes(taken, sweep, exclusions) for taken in left)
+    return rows, Coverage(len(rows), product, strength, len(covered) + missed, len(covered))
 
 
 def count_excluded(sweep: Mapping[str, Sequence[Any]], exclusions: Sequence[Exclusion]) -> int:
@@ -99,9 +100,15 @@ def _constraint(leaves_out: Exclusion) -> dict[str, Any]:
     return {"operator": "fn", "requires": list(leaves_out.names), "evaluate": lambda row: not leaves_out(row)}
 
 
-def _covered(rows: Sequence[Row], strength: int) -> int:
+def _tuples(rows: Sequence[Row], strength: int) -> set[Any]:
     marked = ([(name, identity(value)) for name, value in row.items()] for row in rows)
-    return len({subset for row in marked for subset in itertools.combinations(row, strength)})
+    return {subset for row in marked for subset in itertools.combinations(row, strength)}
+
+
+def _partial_rows(sweep: Mapping[str, Sequence[Any]], strength: int) -> Iterator[Row]:
+    for names in itertools.combinations(sweep, strength):
+        for values in itertools.product(*(sweep[name] for name in names)):
+            yield dict(zip(names, values, strict=True))
 
 
 def _completes(taken: Row, sweep: Mapping[str, Sequence[Any]], exclusions: Sequence[Exclusion]) -> bool:

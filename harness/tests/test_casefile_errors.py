@@ -423,6 +423,15 @@ MEANING = [
         ("values: {n", "values: {q: 0, n"),
     ),
     mistake(
+        "a swept name of an argument that is replaced",
+        "families.kernels.sweep.q",
+        "nothing uses the swept name 'q'",
+        "",
+        ("padding: =p}", "padding: =q}"),
+        ("p: [0, 1]}", "p: [0, 1], §q: [1]}\n    torch: {with: {padding: =p}}"),
+        ("values: {n", "values: {q: 0, n"),
+    ),
+    mistake(
         "unknown argument to keep",
         "families.kernels.torch.only.1",
         "unknown argument 'paddign'",

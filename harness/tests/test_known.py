@@ -182,6 +182,7 @@ def test_scope_does_not_look_at_the_result() -> None:
         ({"mindspore": "==2.10.*"}, True),
         ({"torch": "==2.13.0"}, True),
         ({"torch": "<=2.13.0"}, True),
+        ({"torch": "===2.13.0"}, True),
         ({"torch": ">2.13.0"}, False),
         ({"torch": "!=2.13.0"}, False),
         ({"torch": ">=2", "mindspore": "<2"}, False),

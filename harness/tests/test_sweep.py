@@ -136,8 +136,10 @@ def test_the_count_sees_a_missing_row() -> None:
 def test_a_missing_row_lowers_the_reported_coverage(monkeypatch: pytest.MonkeyPatch) -> None:
     make = covertable.main.Controller.make
     monkeypatch.setattr(covertable.main.Controller, "make", lambda self: make(self)[1:])
-    rows, coverage = made(NUMBERS, (), 2)
-    assert coverage.covered == len(tuples_of(rows, 2)) < len(tuples_of(full_product(NUMBERS), 2))
+    rows, coverage = made(NUMBERS, RULES, 2)
+    assert coverage.covered == len(tuples_of(rows, 2)) < coverage.possible
+    assert coverage.possible == len(tuples_of(full_product(NUMBERS, RULES), 2))
+    assert coverage.share < 1.0
 
 
 def test_nothing_left_is_nothing_missed() -> None:

@@ -1,0 +1,171 @@
+"""The same small framework, wrong on purpose: each layer but the first few has exactly one fault."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from harness.tests.miniatures.adapter_honest import (
+    DEVICES,
+    MODES,
+    PACKAGE,
+    REQUIRES,
+    Array,
+    Linear,
+    MiniatureBackend,
+    Scale,
+    Table,
+    conflict,
+)
+
+__all__ = ["DEVICES", "MODES", "PACKAGE", "REQUIRES", "Adapter", "conflict"]
+
+
+class NoBias(Scale):
+    """Takes a bias and leaves it out."""
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        return super().compute(x, weight, np.zeros_like(bias))
+
+
+class Transposed(Linear):
+    """Multiplies with the weight's other axis; for square weights, where nothing else tells."""
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        return super().compute(x, weight.T, bias)
+
+
+class Shifted(Linear):
+    """The output rolled by one along its last axis."""
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        return np.roll(super().compute(x, weight, bias), 1, -1)
+
+
+class Flipped(Linear):
+    """The output flipped along its last axis."""
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        return np.flip(super().compute(x, weight, bias), -1)
+
+
+class HalfCast(Linear):
+    """Computes in float16, and gives the dtype that it was given."""
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        half = (each.astype(np.float16) for each in (x, weight, bias))
+        return super().compute(*half).astype(x.dtype)
+
+
+class WrongDtype(Linear):
+    """Right values in float64."""
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        return super().compute(x, weight, bias).astype(np.float64)
+
+
+class WrongShape(Linear):
+    """The last slice is missing."""
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        return super().compute(x, weight, bias)[..., :-1]
+
+
+class TwoOutputs(Linear):
+    """An output more than the reference has."""
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        right = super().compute(x, weight, bias)
+        return {"output": right, "output_1": right}
+
+
+class NaN(Linear):
+    """The last element is not a number."""
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        output = super().compute(x, weight, bias)
+        output[(-1,) * output.ndim] = np.nan
+        return output
+
+
+class Unsupported(Linear):
+    """Has no kernel on this device."""
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        raise NotImplementedError("no kernel on this device")
+
+
+class Raises(Linear):
+    """Fails in the phase that it is told to fail in."""
+
+    def __init__(self, ci: int, co: int, at: str) -> None:
+        super().__init__(ci, co)
+        self.at = at
+        if at == "construct":
+            raise ValueError("no such layer")
+        if at == "load":
+            self.state["weight"] = np.zeros((co, ci, 1))
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        if self.at == "call":
+            raise RuntimeError("no such input")
+        return self._late
+
+    def _late(self) -> Array:
+        raise OSError("the computation failed a while ago")
+
+
+class Crash(Linear):
+    """Ends the process in the way that it is told to."""
+
+    def __init__(self, ci: int, co: int, how: str) -> None:
+        super().__init__(ci, co)
+        self.how = how
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        if self.how == "abort":
+            os.abort()
+        if self.how == "exit":
+            os._exit(0)
+        os.kill(os.getpid(), {"segv": signal.SIGSEGV, "kill": signal.SIGKILL}[self.how])
+        return None
+
+
+class Hang(Linear):
+    """Does not return: with the interpreter's lock held, as native code may, or without."""
+
+    def __init__(self, ci: int, co: int, how: str) -> None:
+        super().__init__(ci, co)
+        self.how = how
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        if self.how == "locked":
+            ctypes.PyDLL(None).sleep(3600)
+        while True:
+            time.sleep(3600)
+
+
+class Slow(Linear):
+    """Right, after a while."""
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        time.sleep(0.3)
+        return super().compute(x, weight, bias)
+
+
+RIGHT = (Linear, Scale, Table, Slow)
+WRONG = (NoBias, Transposed, Shifted, Flipped, HalfCast, WrongDtype, WrongShape, TwoOutputs, NaN)
+FAILING = (Unsupported, Raises, Crash, Hang)
+
+
+class Adapter(MiniatureBackend):
+    """Right and wrong layers side by side."""
+
+    name = "mini"
+    layers: ClassVar[Mapping[str, Any]] = {layer.__name__: layer for layer in (*RIGHT, *WRONG, *FAILING)}
