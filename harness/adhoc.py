@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
-from harness.backends.protocol import Backend, Request, Step
 from harness.errors import HarnessError
 from harness.model import Case, Expectation, Lane, Parameter, Side, Target
+from harness.protocol import Backend, Request, Step
 
 Shapes = Mapping[str, tuple[int, ...]]
 

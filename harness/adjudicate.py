@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness import inputs, tolerance
-from harness.backends.protocol import Backend
 from harness.compare import Judge
 from harness.model import Array, Case, Lane
+from harness.protocol import Backend
 from harness.requests import Tensors, request
 
 # Largest |x| and |w| of the exact lane, tried in turn until every sum is representable. As large as can be: the more

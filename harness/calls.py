@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from harness.backends.protocol import Step
 from harness.errors import HarnessError
+from harness.protocol import Step
 
 CHAIN = "steps are chained by '>>', as in 'torch.nn.ZeroPad1d(1) >> torch.nn.Conv1d(2, 3, 4)'"
 

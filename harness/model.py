@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.backends.protocol import Step
+from harness.protocol import Step
 
 Array = np.ndarray[Any, Any]
 

@@ -12,7 +12,7 @@ from harness import casefile, known
 from harness.backends import targets
 from harness.casefile import CaseFile, Family
 from harness.errors import HarnessError
-from harness.model import Case, Target, Tier, Trial
+from harness.model import Case, Lane, Target, Tier, Trial
 
 KNOWN_FILE = "known.yaml"
 
@@ -49,6 +49,7 @@ class Selection:
     subjects: tuple[Target, ...]
     tier: Tier = Tier.DEFAULT
     shard: Shard = Shard()
+    lanes: tuple[Lane, ...] = tuple(Lane)
 
 
 def load_case_file(path: Path) -> CaseFile:
@@ -73,11 +74,11 @@ def load_known(files: Sequence[CaseFile]) -> tuple[known.Known, ...]:
 
 def known_in(directory: Path, files: Sequence[CaseFile]) -> tuple[known.Known, ...]:
     """The accepted divergences of one folder; its case files that are not among these are read too."""
-    families = {
-        file.layer: {family.name: [*family.fixed, *family.sweep] for family in file.families}
-        for file in [*files, *_unread(directory, files)]
-        if file.path.parent == directory
-    }
+    families: dict[str, dict[str, list[str]]] = {}
+    for file in [*files, *_unread(directory, files)]:
+        if file.path.parent == directory:
+            names = {family.name: [*family.fixed, *family.sweep] for family in file.families}
+            families.setdefault(file.layer, {}).update(names)
     return known.load(directory / KNOWN_FILE, families)
 
 
@@ -93,14 +94,19 @@ def case_paths(directory: Path) -> list[Path]:
 
 
 def trials(family: Family, selection: Selection) -> Iterator[Trial]:
-    """The trials of one family, in a stable order; none if its tier is not selected."""
-    if not selection.tier.holds(family.tier):
+    """The trials of one family, in a stable order; none if its tier or none of its lanes is selected."""
+    if not selection.tier.holds(family.tier) or not set(selection.lanes) & set(family.lanes):
         return
     for case in family.cases():
         if selection.shard.takes(case):
             for dtype in family.dtypes:
                 for subject in selection.subjects:
                     yield Trial(case, dtype, selection.reference, subject)
+
+
+def item_name(trial: Trial) -> str:
+    """The trial's id without file and family."""
+    return trial.id.split("/", 2)[2]
 
 
 def check_sides(file: CaseFile, selection: Selection) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness import plan, trial_record
-from harness.casefile import CaseFile, Family
+from harness.casefile import CaseFile, Family, word
 from harness.errors import CaseFileError, HarnessError
 from harness.known import Status
 from harness.model import Tier, Trial
@@ -50,7 +50,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 def _takes_cases(config: pytest.Config) -> bool:
     paths = [config.invocation_params.dir / argument.split("::")[0] for argument in config.args]
-    return any(path.suffix == ".yaml" or list(path.glob("*.yaml")) for path in paths)
+    patterns = ("*.yaml", f"{CASES_FOLDER}/*.yaml")
+    return any(path.suffix == ".yaml" or any(path.glob(pattern)) for path in paths for pattern in patterns)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,9 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SESSION] = session
     if config.getoption("dist", "no") in RETRYING:
         raise pytest.UsageError(f"--dist {config.option.dist} runs a crashed trial again; use --dist load or worksteal")
-    if hasattr(config, "workerinput"):
-        session.prepare_worker(config.workerinput["workerid"])
-    elif not config.option.collectonly:
+    if not hasattr(config, "workerinput") and not config.option.collectonly:
         from harness.recorder import Recorder  # noqa: PLC0415  (brings pandas; workers start faster without it)
 
         config.pluginmanager.register(Recorder(config, session), "conformance-recorder")
@@ -125,12 +124,7 @@ class FamilyCollector(pytest.Collector):
         session = self.config.stash[SESSION]
         origin = trial_record.Origin(self.nodeid.split("::")[0], self.family.tier)
         for trial in plan.trials(self.family, session.selection):
-            yield TrialItem.from_parent(self, name=item_name(trial), trial=trial, origin=origin)
-
-
-def item_name(trial: Trial) -> str:
-    """The trial's id without what the collectors above it say."""
-    return trial.id.split("/", 2)[2]
+            yield TrialItem.from_parent(self, name=plan.item_name(trial), trial=trial, origin=origin)
 
 
 class TrialItem(pytest.Item):
@@ -144,6 +138,9 @@ class TrialItem(pytest.Item):
         self.trial, self.origin = trial, origin
         self.add_marker(str(origin.tier))
         self.add_marker(trial.dtype)
+        # For -k, whose grammar has no '=': -k "k:3 and s:2".
+        swept = {name: trial.case.values[name] for name in trial.case.swept}
+        self.extra_keyword_matches.update(f"{name}:{word(value)}" for name, value in swept.items())
 
     def runtest(self) -> None:
         """Run the trial, keep its record, and fail, xfail or skip as its status asks."""

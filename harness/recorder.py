@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from harness import __version__, environment, plan, report, summary, trial_record, watchdog
+from harness import __version__, environment, report, summary, trial_record, watchdog
 from harness.backends import targets
 from harness.known import Known, Status
-from harness.model import Trial
+from harness.outline import Outline
 from harness.records import Writer, merge
 from harness.session import WORKER_LOGS, Session
 
@@ -29,13 +29,12 @@ class Recorder:
         self.config, self.session = config, session
         self.path = (config.invocation_params.dir / session.results).absolute() / "results.jsonl"
         session.results = self.path.parent
-        self.planned: list[str] = []
+        self.outline = Outline(config.rootpath, session)
         self.counts: Counter[str] = Counter()
         self.unmatched: tuple[Known, ...] = ()
         self.pages: Sequence[Path] = ()
         self._writer: Writer | None = None
         self._provenance: dict[str, Mapping[str, Any]] = {}
-        self._trials: dict[str, tuple[Trial, trial_record.Origin]] | None = None
         self._cores: dict[str, int] = {}
         self._matched: set[str] = set()
         self._reached: set[str] = set()
@@ -80,16 +79,16 @@ class Recorder:
         """Take the plan from the first worker that has it; after an error run nothing, as without workers."""
         if self._uncollected and not self.config.option.continue_on_collection_errors:
             raise pytest.Session.Interrupted(f"{self._uncollected} error(s) during collection")
-        self.planned = self.planned or [nodeid for nodeid in ids if _case_file_of(nodeid)]
+        self.outline.plan(ids)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take the plan where there are no workers."""
-        self.planned = self.planned or [item.nodeid for item in session.items if _case_file_of(item.nodeid)]
+        self.outline.plan(item.nodeid for item in session.items)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """Give the trial that a worker died in its own record."""
-        found = self._trial_of(crashitem)
+        found = self.outline.trial(crashitem)
         if found is None:
             return
         death = watchdog.autopsy(self.session.results / WORKER_LOGS / f"{report.node.gateway.id}.log")
@@ -126,11 +125,11 @@ class Recorder:
         """Close the records and write the pages; a whole run that left a known divergence unmatched is red."""
         if self._writer is None:
             return
-        if self._interrupted or sum(self.counts.values()) < len(self.planned):
+        if self._interrupted or sum(self.counts.values()) < len(self.outline.planned):
             self._writer.close()
         else:
             self._writer.footer()
-            self.unmatched = self._unmatched()
+            self.unmatched = self.outline.unmatched(self._matched, self._reached)
         self.pages = report.write(merge([self.path]), self.path.parent)
         if self.unmatched and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -152,7 +151,7 @@ class Recorder:
         if reporter is not None:
             done, red = sum(self.counts.values()), sum(self.counts[status] for status in Status if status.red)
             known = self.counts[Status.KNOWN]
-            reporter.write_line(f"{done} of {len(self.planned)} trials, {red} new divergences, {known} known")
+            reporter.write_line(f"{done} of {len(self.outline.planned)} trials, {red} new divergences, {known} known")
 
     def _start(self) -> Writer:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -161,88 +160,23 @@ class Recorder:
         return writer
 
     def _header(self) -> dict[str, Any]:
-        session, files = self.session, self._files()
-        known_provenance = {str(target): targets.provenance(target) for target in session.targets}
+        session = self.session
+        by_metadata = {str(target): targets.provenance(target) for target in session.targets}
         return {
-            "plan": plan.plan_hash(self.planned),
-            "planned": len(self.planned),
-            "selected": self._selected(),
-            "shard": str(session.selection.shard),
-            "tier": str(session.selection.tier),
-            "targets": {**known_provenance, **self._provenance},
+            **self.outline.describe(self.config.invocation_params.args),
+            "targets": {**by_metadata, **self._provenance},
             "harness": __version__,
             **environment.describe(),
             "settings": {
                 "threads": session.threads,
                 "workers": self.config.getoption("numprocesses", None) or 0,
                 "pinned": session.threads == 1 and bool(environment.cores()),
-                "lanes": [str(lane) for lane in session.lanes],
+                "lanes": [str(lane) for lane in session.selection.lanes],
                 "trial_limit": session.trial_limit,
             },
             "not_run": self._not_run(),
-            "coverage": [summary.coverage_row(family) for file in files for family in self._taken(file)],
-            "claims": [
-                {"id": each.id, "layer": each.layer, "document": each.document, "where": each.where, "says": each.says}
-                for file in files
-                for each in file.claims
-            ],
-            "documents": plan.documents_of(files),
         }
-
-    def _taken(self, file: Any) -> list[Any]:
-        return [family for family in file.families if self.session.selection.tier.holds(family.tier)]
-
-    def _files(self) -> list[Any]:
-        """The case files of the planned trials; in a run with workers this process has collected none of them."""
-        learned = {file.path: file for file in self.session.files}
-        paths = [self.config.rootpath / name for name in sorted({_case_file_of(nodeid) for nodeid in self.planned})]
-        for path in paths:
-            if path not in learned:
-                learned[path] = plan.load_case_file(path)
-                self.session.learn(learned[path])
-        return [learned[path] for path in paths]
-
-    def _selected(self) -> str:
-        return "all" if self._whole() else " ".join(self.config.invocation_params.args) or "part"
-
-    def _whole(self) -> bool:
-        """Whether nothing of the folders' case files was left out, but for tier and shard."""
-        files = self._files()
-        read, folders = {file.path for file in files}, {file.path.parent for file in files}
-        if any(path not in read for folder in folders for path in plan.case_paths(folder)):
-            return False
-        selection = self.session.selection
-        counts = (sum(1 for _ in plan.trials(family, selection)) for file in files for family in file.families)
-        return sum(counts) == len(self.planned)
-
-    def _unmatched(self) -> tuple[Known, ...]:
-        if not self._reached or not self._whole() or str(self.session.selection.shard) != "1/1":
-            return ()
-        run = {(file.layer, family.name) for file in self._files() for family in self._taken(file)}
-        return tuple(
-            entry
-            for entry in self.session.known
-            if entry.id not in self._matched
-            and entry.applies(self._reached, self.session.versions)
-            and any((entry.layer, family) in run for family in entry.families)
-        )
 
     def _not_run(self) -> dict[str, str]:
         reasons = {str(target): self.session.obstacle(target) for target in self.session.targets}
         return {target: reason for target, reason in reasons.items() if reason}
-
-    def _trial_of(self, nodeid: str) -> tuple[Trial, trial_record.Origin] | None:
-        if self._trials is None:
-            self._trials = {
-                f"{path}::{family.name}::{trial.id.split('/', 2)[2]}": (trial, trial_record.Origin(path, family.tier))
-                for file in self._files()
-                for path in [file.path.relative_to(self.config.rootpath).as_posix()]
-                for family in file.families
-                for trial in plan.trials(family, self.session.selection)
-            }
-        return self._trials.get(nodeid)
-
-
-def _case_file_of(nodeid: str) -> str:
-    path = nodeid.partition("::")[0]
-    return path if path.endswith(".yaml") else ""

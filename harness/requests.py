@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.backends.protocol import Request
 from harness.model import Array, Case, Parameter
+from harness.protocol import Request
 
 
 @dataclass(frozen=True)

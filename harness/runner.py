@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from harness.adjudicate import Adjudicator, Question, Setting, settle, unjudged
-from harness.backends.protocol import Backend, Failure, Observation
 from harness.compare import compare
 from harness.diagnose import Diagnosis, diagnose
 from harness.inputs import fingerprint
 from harness.model import AGREEMENT, Case, Comparison, Lane, Target, Trial, Verdict
+from harness.protocol import Backend, Failure, Observation
 from harness.requests import request
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness import trial_record
-from harness.casefile import Family
 from harness.known import Known, Status
 from harness.model import Verdict
 from harness.records import Results
@@ -25,20 +24,6 @@ class Terminal(Protocol):
 
     def write_line(self, line: str, **markup: bool) -> None:
         """A line."""
-
-
-def coverage_row(family: Family) -> dict[str, Any]:
-    """What a family's cases reach of its sweep."""
-    reached = family.coverage
-    return {
-        "layer": family.layer,
-        "family": family.name,
-        "combinations": reached.rows,
-        "product": reached.product,
-        "excluded": family.excluded,
-        "strength": reached.strength,
-        "coverage": reached.share,
-    }
 
 
 def write(terminal: Terminal, results: Results, unmatched: Sequence[Known], folder: Path, here: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 import numpy as np
 
 from harness.backends.pipeline import PipelineBackend
-from harness.backends.protocol import Request
+from harness.protocol import Request
 
 PACKAGE = "mindspore"
 DEVICES = ("cpu",)

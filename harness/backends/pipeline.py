@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 import numpy as np
 
-from harness.backends.protocol import Failure, Observation, Phase, Request, Step
+from harness.protocol import Failure, Observation, Phase, Request, Step
 
 Array = np.ndarray[Any, Any]
 
@@ -52,7 +52,7 @@ class PipelineBackend:
         return isinstance(error, NotImplementedError)
 
     def observe(self, request: Request) -> Observation:
-        """Construct, load, call, fetch; see :class:`harness.backends.protocol.Backend`."""
+        """Construct, load, call, fetch; see :class:`harness.protocol.Backend`."""
         phase = Phase.CONSTRUCT
         start = time.perf_counter()
         try:

@@ -11,9 +11,9 @@ from functools import cache
 from typing import Any
 
 import harness.backends
-from harness.backends.protocol import Backend
 from harness.errors import HarnessError, did_you_mean
 from harness.model import Target
+from harness.protocol import Backend
 
 PREFIX = "adapter_"
 DEVICES = ("cpu", "gpu", "ascend")

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.backends.protocol import Step
 from harness.casefile.expressions import ExpressionError, compile_tree, evaluate_tree
 from harness.casefile.source import Key, Source
 from harness.errors import did_you_mean
+from harness.protocol import Step
 
 Part = tuple[tuple[str | int, ...], Any]
 

@@ -9,10 +9,10 @@ from typing import Any, cast
 from harness import adhoc, calls, environment, runner, trial_record
 from harness.adhoc import Describing
 from harness.backends import targets
-from harness.backends.protocol import Backend, Step
 from harness.commands import Subparsers, declare
 from harness.errors import HarnessError
 from harness.model import Lane, Target, Tier, Trial
+from harness.protocol import Backend, Step
 from harness.records import dump
 
 EXAMPLE = """\

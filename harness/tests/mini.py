@@ -9,8 +9,8 @@ from typing import Any
 
 import harness.backends
 from harness.backends import targets
-from harness.backends.protocol import Backend, Step
 from harness.model import Case, Expectation, Lane, Parameter, Side, Target, Trial
+from harness.protocol import Backend, Step
 
 FOLDER = Path(__file__).parent / "miniatures"
 HONEST, MINI = Target("honest", "cpu"), Target("mini", "cpu")

@@ -15,7 +15,7 @@ import pytest
 
 from harness.backends.adapter_numpy import LAYERS, Adapter
 from harness.backends.convolution import Array
-from harness.backends.protocol import Failure, Observation, Phase, Request, Step
+from harness.protocol import Failure, Observation, Phase, Request, Step
 
 
 def observe(name: str, x: Array, *args: Any, state: dict[str, Array] | None = None, **kwargs: Any) -> Observation:

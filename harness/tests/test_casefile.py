@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from harness.backends.protocol import Step
 from harness.casefile import CaseFile, Family, load
 from harness.casefile.families import encode
 from harness.model import Case, Claim, Expectation, Lane, Parameter, Side, Tier, Tolerance
+from harness.protocol import Step
 
 FRAMEWORKS = ("torch", "mindspore")
 HEAD = """\

@@ -11,8 +11,8 @@ import pytest
 
 from harness import calls
 from harness.__main__ import main
-from harness.backends.protocol import Step
 from harness.errors import HarnessError
+from harness.protocol import Step
 from harness.records import Writer
 from harness.tests import sample
 
@@ -45,7 +45,7 @@ def test_usage_errors_exit_with_2(arguments: list[str], capsys: pytest.CaptureFi
         (["compare", "Conv2d(3)", "mindspore.nn.Conv2d(3)", "--input", "1,3"], "full dotted name"),
         (["compare", "torch.nn.Conv2d(3)", "mindspore.nn.Conv2d(3)", "--input", "1,x"], "--input '1,x'"),
         (["compare", "tirch.nn.Conv2d(3)", "mindspore.nn.Conv2d(3)", "--input", "1,3"], "did you mean 'torch'?"),
-        (["compare", "torch.nn.A() >> mindspore.nn.B()", "mindspore.nn.B()", "--input", "1"], "a side is of one framework"),
+        (["compare", "torch.nn.A() >> mindspore.nn.B()", "torch.nn.A()", "--input", "1"], "a side is of one framework"),
     ],
 )
 def test_input_errors_are_one_line(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +100,9 @@ def test_calls_are_parsed_into_steps() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["a.b(__import__('os'))", "a.b(*[1])", "a.b(**{})", "a.b", "a.b(1) + a.c(2)", "(lambda: 0)()"])
+@pytest.mark.parametrize(
+    "text", ["a.b(__import__('os'))", "a.b(*[1])", "a.b(**{})", "a.b", "a.b(1) + a.c(2)", "(lambda: 0)()"]
+)
 def test_calls_take_literals_only(text: str) -> None:
     with pytest.raises(HarnessError):
         calls.parse(text)

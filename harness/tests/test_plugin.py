@@ -333,7 +333,7 @@ def test_a_known_divergence_of_another_target_or_version_is_not_missed_here(proj
 
 
 ADAPTER = """
-from harness.backends.protocol import Observation
+from harness.protocol import Observation
 PACKAGE, DEVICES, MODES, REQUIRES = {package!r}, ("cpu",), ("",), "{name}>=1"
 def conflict():
     return {conflict!r}

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.backends.protocol import Backend, Failure, Observation, Phase, Request, Step
 from harness.model import Comparison, Lane, Parameter, Side, Tier, Tolerance, Trial, Verdict
+from harness.protocol import Backend, Failure, Observation, Phase, Request, Step
 from harness.runner import Outcome, grade, run
 from harness.tests.mini import HONEST, MINI, open_backend, trial
 from harness.tolerance import exact_limit

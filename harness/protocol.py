@@ -7,9 +7,10 @@ than the harness does.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Mapping, Optional, Protocol, Tuple
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -29,7 +30,7 @@ class Step:
 
     call: str
     kwargs: Mapping[str, Any] = field(default_factory=dict)
-    args: Tuple[Any, ...] = ()
+    args: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
         given = [literal(value) for value in self.args]
@@ -57,10 +58,10 @@ class Request:
         state: parameters in this side's own names and layouts. ``None`` leaves the freshly built ones in place.
     """
 
-    steps: Tuple[Step, ...]
+    steps: tuple[Step, ...]
     layer: int
-    inputs: Tuple[np.ndarray[Any, Any], ...]
-    state: Optional[Mapping[str, np.ndarray[Any, Any]]]
+    inputs: tuple[np.ndarray[Any, Any], ...]
+    state: Mapping[str, np.ndarray[Any, Any]] | None
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Observation:
     """What a side did: its output tensors by name, or its failure; and the seconds that it took."""
 
     outputs: Mapping[str, np.ndarray[Any, Any]]
-    failure: Optional[Failure]
+    failure: Failure | None
     seconds: float
 
 

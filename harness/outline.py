@@ -1,0 +1,128 @@
+"""What the controlling process knows of a run's plan: workers collect it, and tell only the names of the trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness import plan
+from harness.casefile import CaseFile, Family
+from harness.known import Known
+from harness.model import Lane, Trial
+from harness.session import Session
+from harness.trial_record import Origin
+
+
+class Outline:
+    """The planned trials of a run, by pytest's node ids, and the case files that they come from."""
+
+    def __init__(self, root: Path, session: Session) -> None:
+        """Nothing is planned yet."""
+        self.root, self.session = root, session
+        self.planned: tuple[str, ...] = ()
+        self._trials: dict[str, tuple[Trial, Origin]] | None = None
+
+    def plan(self, nodeids: Iterable[str]) -> None:
+        """Take the plan from the first who has collected one; other tests of the same run are no trials."""
+        self.planned = self.planned or tuple(nodeid for nodeid in nodeids if _file_of(nodeid))
+
+    @property
+    def files(self) -> list[CaseFile]:
+        """The case files of the planned trials; in a run with workers this process has collected none of them."""
+        learned = {file.path: file for file in self.session.files}
+        paths = [self.root / name for name in sorted({_file_of(nodeid) for nodeid in self.planned})]
+        for path in paths:
+            if path not in learned:
+                learned[path] = plan.load_case_file(path)
+                self.session.learn(learned[path])
+        return [learned[path] for path in paths]
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of the folders' case files was left out, but for tier and shard."""
+        files = self.files
+        read, folders = {file.path for file in files}, {file.path.parent for file in files}
+        if any(path not in read for folder in folders for path in plan.case_paths(folder)):
+            return False
+        if set(self.session.selection.lanes) != set(Lane):
+            return False
+        counts = (sum(1 for _ in self._trials_of(family)) for file in files for family in file.families)
+        return sum(counts) == len(self.planned)
+
+    def trial(self, nodeid: str) -> tuple[Trial, Origin] | None:
+        """The trial with this node id; asked for one that took its worker along."""
+        if self._trials is None:
+            self._trials = {
+                f"{path}::{family.name}::{plan.item_name(trial)}": (trial, Origin(path, family.tier))
+                for file in self.files
+                for path in [file.path.relative_to(self.root).as_posix()]
+                for family in file.families
+                for trial in self._trials_of(family)
+            }
+        return self._trials.get(nodeid)
+
+    def unmatched(self, matched: set[str], reached: set[str]) -> tuple[Known, ...]:
+        """The accepted divergences that a whole run should have met and did not.
+
+        Args:
+            matched: ids of those that were met.
+            reached: the subjects that ran.
+        """
+        if not reached or str(self.session.selection.shard) != "1/1" or not self.whole:
+            return ()
+        run = {(file.layer, family.name) for file in self.files for family in self._taken(file)}
+        return tuple(
+            entry
+            for entry in self.session.known
+            if entry.id not in matched
+            and entry.applies(reached, self.session.versions)
+            and any((entry.layer, family) in run for family in entry.families)
+        )
+
+    def describe(self, arguments: Sequence[str]) -> dict[str, Any]:
+        """The plan's part of the header; the arguments say how it was narrowed."""
+        selection, files = self.session.selection, self.files
+        return {
+            "plan": plan.plan_hash(_trial_id(nodeid) for nodeid in self.planned),
+            "planned": len(self.planned),
+            "selected": "all" if self.whole else " ".join(arguments) or "part",
+            "shard": str(selection.shard),
+            "tier": str(selection.tier),
+            "coverage": [_coverage(family) for file in files for family in self._taken(file)],
+            "claims": [
+                {"id": each.id, "layer": each.layer, "document": each.document, "where": each.where, "says": each.says}
+                for file in files
+                for each in file.claims
+            ],
+            "documents": plan.documents_of(files),
+        }
+
+    def _taken(self, file: CaseFile) -> list[Family]:
+        return [family for family in file.families if self.session.selection.tier.holds(family.tier)]
+
+    def _trials_of(self, family: Family) -> Iterable[Trial]:
+        return plan.trials(family, self.session.selection)
+
+
+def _file_of(nodeid: str) -> str:
+    path = nodeid.partition("::")[0]
+    return path if path.endswith(".yaml") else ""
+
+
+def _trial_id(nodeid: str) -> str:
+    path, *names = nodeid.split("::")
+    return "/".join([Path(path).stem, *names])
+
+
+def _coverage(family: Family) -> dict[str, Any]:
+    reached = family.coverage
+    return {
+        "layer": family.layer,
+        "family": family.name,
+        "combinations": reached.rows,
+        "product": reached.product,
+        "excluded": family.excluded,
+        "strength": reached.strength,
+        "coverage": reached.share,
+    }
