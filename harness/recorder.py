@@ -131,8 +131,12 @@ class Recorder:
             self._writer.footer()
             self.unmatched = self.outline.unmatched(self._matched, self._reached)
         self.pages = report.write(merge([self.path]), self.path.parent)
-        if self.unmatched and session.exitstatus == pytest.ExitCode.OK:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if session.exitstatus == pytest.ExitCode.OK:
+            # Green has to mean that something was measured, and that known.yaml is true.
+            if not self._reached:
+                session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+            elif self.unmatched:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """One line per layer and subject, the new divergences, and what to do next."""

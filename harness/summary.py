@@ -33,6 +33,8 @@ def write(terminal: Terminal, results: Results, unmatched: Sequence[Known], fold
         terminal.write_line(line)
     for line in coverage_lines(results):
         terminal.write_line(line)
+    for target, why in sorted({item for run in results.runs for item in run.header.get("not_run", {}).items()}):
+        terminal.write_line(f"NOT RUN: {target}: {why}", red=True)
     for problem in results.problems:
         terminal.write_line(f"INCOMPLETE: {problem}", red=True)
     red = [trial for trial in results.trials if Status(trial["status"]).red]
@@ -45,6 +47,11 @@ def write(terminal: Terminal, results: Results, unmatched: Sequence[Known], fold
     for entry in unmatched:
         terminal.write_line(f"unmatched: no trial met the known divergence '{entry.id}': remove or mend it", red=True)
     terminal.write_line(_next(red, unmatched, results, Path(os.path.relpath(folder, here))))
+
+
+def nothing_ran(trials: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether there is no trial that was run."""
+    return all(trial["verdict"] == Verdict.NOT_RUN for trial in trials)
 
 
 def layer_lines(trials: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -79,6 +86,8 @@ def _next(red: Sequence[Any], unmatched: Sequence[Any], results: Results, folder
     page = f"{folder}/report.html"
     if any(run.problems for run in results.runs):
         return f"next: mend what stopped the run and start it again; what there is so far: {page}"
+    if nothing_ran(results.trials):
+        return "next: mend what keeps the targets from running; python -m harness doctor says what"
     if red:
         return f"next: run a reproducer above; then mend the case, or explain it in known.yaml. Report: {page}"
     if unmatched:

@@ -56,20 +56,14 @@ class Adapter(PipelineBackend):
             "deterministic": None,
         }
 
-    def resolve(self, call: str) -> Any:
-        """See PipelineBackend."""
-        module, _, name = call.rpartition(".")
-        return getattr(importlib.import_module(module), name)
-
     def to_tensor(self, array: np.ndarray[Any, Any]) -> Any:
         """See PipelineBackend."""
         return self.mindspore.Tensor(array)
 
-    def to_arrays(self, output: Any) -> Dict[str, np.ndarray[Any, Any]]:
+    def to_array(self, tensor: Any) -> np.ndarray[Any, Any]:
         """See PipelineBackend. Waits for the computation: errors of asynchronous launches surface here."""
-        outputs = output if isinstance(output, (tuple, list)) else (output,)
-        names = ["output"] + [f"output_{index}" for index in range(1, len(outputs))]
-        return {name: tensor.asnumpy() for name, tensor in zip(names, outputs)}
+        array: np.ndarray[Any, Any] = tensor.asnumpy()
+        return array
 
     def parameters(self, layer: Any) -> Dict[str, Tuple[int, ...]]:
         """See PipelineBackend."""

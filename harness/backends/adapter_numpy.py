@@ -307,9 +307,10 @@ class Adapter(PipelineBackend):
         """The array itself, dtype kept."""
         return np.asarray(array)
 
-    def to_arrays(self, output: Any) -> dict[str, Array]:
-        """The one output."""
-        return {"output": output}
+    def to_array(self, tensor: Any) -> Array:
+        """The array itself."""
+        array: Array = tensor
+        return array
 
     def parameters(self, layer: Any) -> dict[str, tuple[int, ...]]:
         """Name and shape of each parameter."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import time
 from typing import Any, Callable, Dict, List, Mapping, Tuple
@@ -20,20 +21,26 @@ class StateMismatch(Exception):
 class PipelineBackend:
     """A backend whose framework has classes to construct and call, or functions of tensors.
 
-    A framework's adapter fills in the five hooks below; the order of the phases and the errors are handled here.
+    A framework's adapter fills in the hooks below that raise; the order of the phases and the errors are handled here.
     """
 
     def resolve(self, call: str) -> Any:
         """The class or function with this dotted name. Raises AttributeError or ImportError where there is none."""
-        raise NotImplementedError
+        module, _, name = call.rpartition(".")
+        return getattr(importlib.import_module(module), name)
 
     def to_tensor(self, array: Array) -> Any:
         """The framework's tensor of this array, dtype kept."""
         raise NotImplementedError
 
-    def to_arrays(self, output: Any) -> Dict[str, Array]:
-        """The output tensors by name, synchronised; a single one is called ``output``."""
+    def to_array(self, tensor: Any) -> Array:
+        """The framework's tensor as an array, synchronised and detached."""
         raise NotImplementedError
+
+    def to_arrays(self, output: Any) -> Dict[str, Array]:
+        """The output tensors by name; a single one, or the first, is called ``output``."""
+        outputs = output if isinstance(output, (tuple, list)) else (output,)
+        return {f"output_{index}" if index else "output": self.to_array(each) for index, each in enumerate(outputs)}
 
     def parameters(self, layer: Any) -> Dict[str, Tuple[int, ...]]:
         """Name and shape of each parameter of a built layer."""

@@ -376,7 +376,8 @@ def test_a_run_with_nothing_to_run_on_is_no_pass(project: Project) -> None:
     result = project.run("--reference=honest@gpu", "-n", "0")
     result.assert_outcomes(skipped=2)
     assert project.lines[-1]["verdicts"] == {"not_run": 2}
-    assert result.ret == pytest.ExitCode.OK
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.fnmatch_lines(["NOT RUN: honest@gpu: no adapter*", "next: mend what keeps the targets from running*"])
 
 
 def test_shards_part_the_plan(project: Project) -> None:
