@@ -92,7 +92,7 @@ class PipelineBackend:
         # Frameworks are lenient here (MindSpore's set_data takes any shape without a word), so the check is ours.
         built, given = self.parameters(layer), {name: array.shape for name, array in state.items()}
         if built != given:
-            raise StateMismatch(f"the layer has {_listed(built)}, the case file aligns {_listed(given)}")
+            raise StateMismatch(f"the layer has {_listed(built)}; to be loaded are {_listed(given)}")
         for name, array in state.items():
             self.assign(layer, name, array)
 
