@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from harness.backends.pipeline import Absent
 from harness.errors import HarnessError
 from harness.model import Case, Expectation, Lane, Parameter, Side, Target
 from harness.protocol import Backend, Request, Step
@@ -37,6 +38,8 @@ def build(target: Target, steps: tuple[Step, ...], inputs: Sequence[tuple[int, .
     request = Request(steps, 0, tuple(np.zeros(shape, np.float32) for shape in inputs), None)
     try:
         described = backend.describe(request)
+    except Absent as error:
+        raise HarnessError(str(error)) from None
     except Exception:  # the trial itself will meet the same error and say so
         return Built(target, steps, 0, None)
     owners = [index for index, shapes in enumerate(described) if shapes]

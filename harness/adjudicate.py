@@ -58,6 +58,10 @@ class Setting:
         return self.judges.get(tensor) or Judge(self.lane, None, None)
 
 
+class NotASum(Exception):
+    """The layer is no sum of products of its integers, so that neither lane's rules hold for it."""
+
+
 @dataclass(frozen=True)
 class Question:
     """What is to be settled: a case in a lane and a dtype, with the reference side's framework."""
@@ -106,6 +110,8 @@ def _adjudicated(question: Question, adjudicator: Adjudicator, terms: Mapping[st
     truth = adjudicator.outputs(case, framework, precise)
     if truth is None:
         return None
+    if question.lane is Lane.EXACT and not all(np.array_equal(value, np.rint(value)) for value in truth.values()):
+        raise NotASum("integers in give no integers out: this layer needs a 'tolerance' by dtype, with its reason")
     unbiased = adjudicator.outputs(case, framework, precise.without("bias")) if "bias" in precise.state else None
     bounds = _bounds(question, adjudicator, terms, truth, precise)
     judges = {

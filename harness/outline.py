@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from harness import plan
 from harness.casefile import CaseFile, Family
-from harness.known import Known
 from harness.model import Lane, Trial
 from harness.session import Session
 from harness.trial_record import Origin
@@ -62,31 +61,27 @@ class Outline:
             }
         return self._trials.get(nodeid)
 
-    def unmatched(self, matched: set[str], reached: set[str]) -> tuple[Known, ...]:
-        """The accepted divergences that a whole run should have met and did not.
-
-        Args:
-            matched: ids of those that were met.
-            reached: the subjects that ran.
-        """
-        if not reached or str(self.session.selection.shard) != "1/1" or not self.whole:
-            return ()
+    @property
+    def expected(self) -> dict[str, list[str]]:
+        """The accepted divergences that a run of the whole plan should meet: their ids, and on which subjects."""
+        session = self.session
         run = {(file.layer, family.name) for file in self.files for family in self._taken(file)}
-        return tuple(
-            entry
-            for entry in self.session.known
-            if entry.id not in matched
-            and entry.applies(reached, self.session.versions)
-            and any((entry.layer, family) in run for family in entry.families)
-        )
+        subjects = [str(target) for target in session.selection.subjects]
+        scopes = {
+            entry.id: [subject for subject in subjects if entry.applies({subject}, session.versions)]
+            for entry in session.known
+            if any((entry.layer, family) in run for family in entry.families)
+        }
+        return {id_: on for id_, on in scopes.items() if on}
 
-    def describe(self, arguments: Sequence[str]) -> dict[str, Any]:
-        """The plan's part of the header; the arguments say how it was narrowed."""
+    def describe(self, narrowed: str) -> dict[str, Any]:
+        """The plan's part of the header, with how the user narrowed it, if it is not whole."""
         selection, files = self.session.selection, self.files
         return {
             "plan": plan.plan_hash(_trial_id(nodeid) for nodeid in self.planned),
             "planned": len(self.planned),
-            "selected": "all" if self.whole else " ".join(arguments) or "part",
+            "selected": "all" if self.whole else narrowed or "part",
+            "known": self.expected,
             "shard": str(selection.shard),
             "tier": str(selection.tier),
             "coverage": [_coverage(family) for file in files for family in self._taken(file)],

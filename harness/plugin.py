@@ -12,7 +12,7 @@ import pytest
 
 from harness import plan, trial_record
 from harness.casefile import CaseFile, Family, word
-from harness.errors import CaseFileError, HarnessError
+from harness.errors import HarnessError
 from harness.known import Status
 from harness.model import Tier, Trial
 from harness.session import SETTINGS, Session
@@ -51,7 +51,10 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 def _takes_cases(config: pytest.Config) -> bool:
     paths = [config.invocation_params.dir / argument.split("::")[0] for argument in config.args]
     patterns = ("*.yaml", f"{CASES_FOLDER}/*.yaml")
-    return any(path.suffix == ".yaml" or any(path.glob(pattern)) for path in paths for pattern in patterns)
+    # A path that is not there is left to pytest, which says so; a worker would not.
+    return all(path.exists() for path in paths) and any(
+        path.suffix == ".yaml" or any(path.glob(pattern)) for path in paths for pattern in patterns
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -70,15 +73,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and not config.option.collectonly:
         from harness.recorder import Recorder  # noqa: PLC0415  (brings pandas; workers start faster without it)
 
-        config.pluginmanager.register(Recorder(config, session), "conformance-recorder")
+        config.pluginmanager.register(Recorder(config, session, _takes_cases(config)), "conformance-recorder")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """``cases/*.yaml``, the list of known divergences among them."""
-    if file_path.parent.name != CASES_FOLDER or file_path.suffix != ".yaml":
+    """``cases/*.yaml``, but for the list of known divergences, which is checked along with the first of them."""
+    if file_path.parent.name != CASES_FOLDER or file_path.suffix != ".yaml" or file_path.name == plan.KNOWN_FILE:
         return None
-    if file_path.name == plan.KNOWN_FILE:
-        return KnownCollector.from_parent(parent, path=file_path)
     return CaseFileCollector.from_parent(parent, path=file_path)
 
 
@@ -92,23 +93,11 @@ class CaseFileCollector(pytest.File):
             file = plan.load_case_file(self.path)
             plan.check_sides(file, session.selection)
             session.learn(file)
+            session.check_known(file)
         except HarnessError as error:
             raise self.CollectError(str(error)) from None
         for family in file.families:
             yield FamilyCollector.from_parent(self, name=family.name, family=family, file=file)
-
-
-class KnownCollector(pytest.File):
-    """The accepted divergences; they have no items, only errors."""
-
-    def collect(self) -> Iterator[pytest.Collector]:
-        """Check the file. A bad one is a collection error of one line; a bad case file beside it has its own."""
-        try:
-            plan.known_in(self.path.parent, self.config.stash[SESSION].files)
-        except CaseFileError as error:
-            if error.place.file == str(self.path):
-                raise self.CollectError(str(error)) from None
-        yield from ()
 
 
 class FamilyCollector(pytest.Collector):

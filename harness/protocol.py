@@ -66,12 +66,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a side gave no output. ``unsupported`` means that the backend says it lacks this on this device."""
+    """Why a side gave no output.
+
+    Attributes:
+        unsupported: the backend says that it lacks this, or lacks it on this device.
+        misfit: the harness's own check found that the weights do not fit the layer; the framework was not asked.
+    """
 
     phase: Phase
     type: str
     message: str
     unsupported: bool = False
+    misfit: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,15 @@ import json
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness import __version__, environment, report, summary, trial_record, watchdog
 from harness.backends import targets
-from harness.known import Known, Status
+from harness.errors import HarnessError
+from harness.known import Status
+from harness.model import Lane
 from harness.outline import Outline
 from harness.records import Writer, merge
 from harness.session import WORKER_LOGS, Session
@@ -24,20 +25,16 @@ SECONDS_BETWEEN_LINES = 10.0
 class Recorder:
     """Writes ``results.jsonl`` as the reports come in, and the pages when the run is over."""
 
-    def __init__(self, config: pytest.Config, session: Session) -> None:
-        """Keep the configuration; nothing is written before the first record."""
-        self.config, self.session = config, session
+    def __init__(self, config: pytest.Config, session: Session, serves_cases: bool) -> None:
+        """Keep the configuration; nothing is written before there is a plan."""
+        self.config, self.session, self._serves_cases = config, session, serves_cases
         self.path = (config.invocation_params.dir / session.results).absolute() / "results.jsonl"
         session.results = self.path.parent
         self.outline = Outline(config.rootpath, session)
         self.counts: Counter[str] = Counter()
-        self.unmatched: tuple[Known, ...] = ()
-        self.pages: Sequence[Path] = ()
         self._writer: Writer | None = None
         self._provenance: dict[str, Mapping[str, Any]] = {}
         self._cores: dict[str, int] = {}
-        self._matched: set[str] = set()
-        self._reached: set[str] = set()
         self._last_line = time.monotonic()
         self._interrupted = False
         self._uncollected = 0
@@ -80,10 +77,12 @@ class Recorder:
         if self._uncollected and not self.config.option.continue_on_collection_errors:
             raise pytest.Session.Interrupted(f"{self._uncollected} error(s) during collection")
         self.outline.plan(ids)
+        self._claim()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Take the plan where there are no workers."""
         self.outline.plan(item.nodeid for item in session.items)
+        self._claim()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
@@ -107,13 +106,12 @@ class Recorder:
         sent = json.loads(report.harness)
         record = sent["record"]
         self._provenance.update(sent["targets"])
-        writer = self._writer = self._writer or self._start()
-        writer.trial(record)
+        if self._writer is None:
+            return
+        if not self.counts:
+            self._writer.header(self._header())
+        self._writer.trial(record)
         self.counts[record["status"]] += 1
-        if record["status"] != Status.NOT_RUN:
-            self._reached.add(record["subject"])
-        if record["known"]:
-            self._matched.add(record["known"]["id"])
         self._progress()
 
     def pytest_keyboard_interrupt(self) -> None:
@@ -123,27 +121,27 @@ class Recorder:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Close the records and write the pages; a whole run that left a known divergence unmatched is red."""
-        if self._writer is None:
+        if self._writer is None or not self.counts:
             return
-        if self._interrupted or sum(self.counts.values()) < len(self.outline.planned):
+        if self._interrupted or self.counts.total() < len(self.outline.planned):
             self._writer.close()
         else:
             self._writer.footer()
-            self.unmatched = self.outline.unmatched(self._matched, self._reached)
-        self.pages = report.write(merge([self.path]), self.path.parent)
+        results = merge([self.path])
+        report.write(results, self.path.parent)
         if session.exitstatus == pytest.ExitCode.OK:
             # Green has to mean that something was measured, and that known.yaml is true.
-            if not self._reached:
+            if self.counts[Status.NOT_RUN] == self.counts.total():
                 session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
-            elif self.unmatched:
+            elif results.unmatched:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """One line per layer and subject, the new divergences, and what to do next."""
-        if self._writer is not None:
-            results = merge([self.path])
-            here = self.config.invocation_params.dir
-            summary.write(terminalreporter, results, self.unmatched, self.path.parent, here)
+        if self._writer is not None and self.counts:
+            summary.write(terminalreporter, merge([self.path]), self.path.parent, self.config.invocation_params.dir)
+        elif self._serves_cases and not self.outline.planned:
+            terminalreporter.write_line("no trial was selected: look at the path, the family's name, -k, -m and --tier")
 
     # -- what follows from it ------------------------------------------------------------------------------------
 
@@ -153,21 +151,33 @@ class Recorder:
         self._last_line = time.monotonic()
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
-            done, red = sum(self.counts.values()), sum(self.counts[status] for status in Status if status.red)
+            done, red = self.counts.total(), sum(self.counts[status] for status in Status if status.red)
             known = self.counts[Status.KNOWN]
             reporter.write_line(f"{done} of {len(self.outline.planned)} trials, {red} new divergences, {known} known")
 
-    def _start(self) -> Writer:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        writer = Writer(self.path)
-        writer.header(self._header())
-        return writer
+    def _claim(self) -> None:
+        """Take the results file before anything is run."""
+        if self.outline.planned and self._writer is None:
+            try:
+                self._writer = Writer(self.path)
+            except HarnessError as error:
+                raise pytest.Session.Interrupted(str(error)) from None
+
+    def _narrowed(self) -> str:
+        """How the user narrowed the plan; the same for every shard of a run."""
+        option, lanes = self.config.option, self.session.selection.lanes
+        given = self.config.invocation_params.args
+        parts = [argument for argument in self.config.args if argument in given]
+        parts += [f"{flag} {value}" for flag, value in (("-k", option.keyword), ("-m", option.markexpr)) if value]
+        parts += ["--lf"] if option.lf else []
+        parts += [f"--lane {lane}" for lane in lanes if set(lanes) != set(Lane)]
+        return " ".join(parts)
 
     def _header(self) -> dict[str, Any]:
         session = self.session
         by_metadata = {str(target): targets.provenance(target) for target in session.targets}
         return {
-            **self.outline.describe(self.config.invocation_params.args),
+            **self.outline.describe(self._narrowed()),
             "targets": {**by_metadata, **self._provenance},
             "harness": __version__,
             **environment.describe(),

@@ -14,11 +14,17 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from types import ModuleType, TracebackType
+from typing import Any, TextIO
 
 from harness.errors import HarnessError
 from harness.model import Verdict
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows has no advisory locks; two runs into one folder are then not told apart
+    fcntl = None
 
 RESULTS = "results.jsonl"
 Record = dict[str, Any]
@@ -52,12 +58,11 @@ class Writer:
         self.doubled = 0
         self._seen: set[str] = set()
         self._verdicts: Counter[str] = Counter()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self.path.open("w", encoding="utf-8", newline="\n")
+        self._file = _open_alone(self.path)
 
     def header(self, header: Mapping[str, Any]) -> None:
         """Write the first line: the plan and where it runs."""
-        self._line({"type": "header", **header})
+        self._line({"type": "header", "time": _now(), **header})
 
     def trial(self, trial: Mapping[str, Any]) -> None:
         """Write one trial. A second record of the same id is counted in ``doubled`` and otherwise ignored."""
@@ -70,9 +75,8 @@ class Writer:
 
     def footer(self) -> None:
         """Write the last line, which says that the run came to its end, and close the file."""
-        time = datetime.now(UTC).isoformat(timespec="seconds")
         verdicts = dict(sorted(self._verdicts.items()))
-        self._line({"type": "footer", "recorded": len(self._seen), "verdicts": verdicts, "time": time})
+        self._line({"type": "footer", "recorded": len(self._seen), "verdicts": verdicts, "time": _now()})
         self.close()
 
     def close(self) -> None:
@@ -90,6 +94,27 @@ class Writer:
     def _line(self, record: Record) -> None:
         self._file.write(dump(record) + "\n")
         self._file.flush()
+
+
+def _open_alone(path: Path) -> TextIO:
+    """Open a results file to be written anew, unless a run is writing it. Raises HarnessError if it cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise HarnessError(f"{path}: another run is writing it; choose another folder with --results") from None
+    file.truncate(0)
+    return file
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)
@@ -118,6 +143,16 @@ class Results:
     def complete(self) -> bool:
         """Whether every planned trial is here exactly once."""
         return not self.problems
+
+    @property
+    def unmatched(self) -> tuple[str, ...]:
+        """Ids of known divergences that a whole plan should have met and did not; none where a part was run."""
+        if not self.complete or any(run.header.get("selected") != "all" for run in self.runs):
+            return ()
+        ran = {trial["subject"] for trial in self.trials if trial["verdict"] != Verdict.NOT_RUN}
+        met = {trial["known"]["id"] for trial in self.trials if trial["known"]}
+        scopes = {item for run in self.runs for id_, on in run.header.get("known", {}).items() for item in [(id_, *on)]}
+        return tuple(sorted(id_ for id_, *subjects in scopes if id_ not in met and ran & set(subjects)))
 
 
 def read(path: Path | str) -> Run:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from harness.adjudicate import Adjudicator, Question, Setting, settle, unjudged
+from harness.adjudicate import Adjudicator, NotASum, Question, Setting, settle, unjudged
 from harness.compare import compare
 from harness.diagnose import Diagnosis, diagnose
 from harness.inputs import fingerprint
@@ -29,6 +29,7 @@ class Outcome:
         fingerprints: hash of each input and parameter, by lane and name.
         adjudicator: who computed the truth.
         undocumented: how the output's shape departs from the printed one; empty if it does not.
+        note: why the trial proved nothing, where that lies with the case file or the harness.
     """
 
     verdict: Verdict
@@ -39,6 +40,7 @@ class Outcome:
     fingerprints: dict[str, str] = field(default_factory=dict)
     adjudicator: str | None = None
     undocumented: str = ""
+    note: str = ""
 
     @property
     def disagrees(self) -> str | None:
@@ -63,6 +65,13 @@ def run(trial: Trial, open_backend: Open, lanes: Sequence[Lane] = tuple(Lane)) -
     Returns:
         The outcome; an error of a framework is part of it.
     """
+    try:
+        return _run(trial, open_backend, lanes)
+    except NotASum as error:
+        return Outcome(Verdict.WEAK, note=str(error))
+
+
+def _run(trial: Trial, open_backend: Open, lanes: Sequence[Lane]) -> Outcome:
     reference, subject = open_backend(trial.reference), open_backend(trial.subject)
     adjudicators = _adjudicators(trial, reference, open_backend)
     reports: list[_LaneReport] = []
@@ -156,6 +165,8 @@ def _outcome(case: Case, reports: Sequence[_LaneReport]) -> Outcome:
 
 def grade(failures: dict[str, Failure], comparisons: Sequence[Comparison]) -> Verdict:
     """The verdict of a trial: its failures if any, else its worst comparison, else that it proved nothing."""
+    if "reference" in failures and failures["reference"].misfit:
+        return Verdict.WEAK  # the case file's shapes are laid out as the reference's: it is the file that is wrong
     if any(failure.unsupported for failure in failures.values()):
         return Verdict.UNSUPPORTED
     if failures:

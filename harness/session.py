@@ -13,11 +13,13 @@ from typing import Any
 from harness import environment, known, plan, runner, trial_record
 from harness.backends import targets
 from harness.casefile import CaseFile
-from harness.model import Lane, Target, Tier, Trial
+from harness.errors import CaseFileError, HarnessError
+from harness.model import Lane, Target, Tier, Trial, Verdict
 from harness.protocol import Backend
 from harness.watchdog import Watchdog
 
 WORKER_LOGS = ".workers"
+LONGEST_LIMIT = 1e6
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Session:
     core: int | None = None
     files: list[CaseFile] = field(default_factory=list)
     _known: tuple[known.Known, ...] | None = None
+    _checked: set[Path] = field(default_factory=set)
     _watchdog: Watchdog | None = None
     _obstacles: dict[Target, str | None] = field(default_factory=dict)
     _unsent: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -99,6 +102,12 @@ class Session:
     @classmethod
     def from_options(cls, options: argparse.Namespace, worker: Mapping[str, Any]) -> Session:
         """Parse the options. Raises HarnessError for a bad one."""
+        if not 0 < (options.trial_limit or 60.0) < LONGEST_LIMIT:
+            raise HarnessError(f"--trial-limit {options.trial_limit}: expected seconds, more than 0")
+        if options.threads < 1:
+            raise HarnessError(f"--threads {options.threads}: expected 1 or more")
+        if not options.results.strip():
+            raise HarnessError("--results '': expected the name of a folder")
         tier = Tier(options.tier)
         subjects = tuple(dict.fromkeys(targets.parse(text) for text in options.subject or ["mindspore@cpu"]))
         lanes = tuple(lane for lane in Lane if lane in (options.lane or list(Lane)))
@@ -107,7 +116,7 @@ class Session:
         limit = options.trial_limit or (3600.0 if tier is Tier.FULL else 60.0)
         results = Path(worker.get("results", options.results))
         name, core = worker.get("workerid"), worker.get("core")
-        return cls(selection, results, max(options.threads, 1), limit, name, core)
+        return cls(selection, results, options.threads, limit, name, core)
 
     def learn(self, file: CaseFile) -> None:
         """Keep a case file that was collected; from the first one on, a worker is one for trials."""
@@ -121,6 +130,18 @@ class Session:
         if self.core is not None and self.threads == 1:
             environment.pin(self.core)
         self._watchdog = Watchdog(self.results / WORKER_LOGS / f"{worker}.log")
+
+    def check_known(self, file: CaseFile) -> None:
+        """Raise HarnessError if the accepted divergences beside the file say something wrong; once a folder."""
+        folder = file.path.parent
+        if folder in self._checked:
+            return
+        self._checked.add(folder)
+        try:
+            plan.known_in(folder, self.files)
+        except CaseFileError as error:
+            if Path(error.place.file).name == plan.KNOWN_FILE:
+                raise  # a bad case file beside it has an error of its own
 
     @property
     def known(self) -> tuple[known.Known, ...]:
@@ -140,6 +161,8 @@ class Session:
             except BrokenTarget as broken:
                 self._obstacles[broken.target] = str(broken)
                 return self.judged(trial_record.not_run_record(trial, origin, str(broken)))
+            except Exception as error:  # our own, or memory that is not there: the trial is red, and none is lost
+                outcome = runner.Outcome(Verdict.WEAK, note=f"it could not be set up: {type(error).__name__}: {error}")
         return self.judged(trial_record.to_record(trial, origin, outcome))
 
     def judged(self, record: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness import trial_record
-from harness.known import Known, Status
+from harness.known import Status
 from harness.model import Verdict
 from harness.records import Results
 
@@ -26,7 +26,7 @@ class Terminal(Protocol):
         """A line."""
 
 
-def write(terminal: Terminal, results: Results, unmatched: Sequence[Known], folder: Path, here: Path) -> None:
+def write(terminal: Terminal, results: Results, folder: Path, here: Path) -> None:
     """Print the summary."""
     terminal.write_sep("=", "conformance")
     for line in layer_lines(results.trials):
@@ -44,9 +44,9 @@ def write(terminal: Terminal, results: Results, unmatched: Sequence[Known], fold
         terminal.write_line(f"  {record['reproducer']}")
     if len(red) > LONGEST_LIST:
         terminal.write_line(f"... and {len(red) - LONGEST_LIST} more; all are in the report")
-    for entry in unmatched:
-        terminal.write_line(f"unmatched: no trial met the known divergence '{entry.id}': remove or mend it", red=True)
-    terminal.write_line(_next(red, unmatched, results, Path(os.path.relpath(folder, here))))
+    for id_ in results.unmatched:
+        terminal.write_line(f"unmatched: no trial met the known divergence '{id_}': remove or mend it", red=True)
+    terminal.write_line(_next(red, results, Path(os.path.relpath(folder, here))))
 
 
 def nothing_ran(trials: Sequence[Mapping[str, Any]]) -> bool:
@@ -82,7 +82,7 @@ def coverage_lines(results: Results) -> list[str]:
     return lines
 
 
-def _next(red: Sequence[Any], unmatched: Sequence[Any], results: Results, folder: Path) -> str:
+def _next(red: Sequence[Any], results: Results, folder: Path) -> str:
     page = f"{folder}/report.html"
     if any(run.problems for run in results.runs):
         return f"next: mend what stopped the run and start it again; what there is so far: {page}"
@@ -90,6 +90,7 @@ def _next(red: Sequence[Any], unmatched: Sequence[Any], results: Results, folder
         return "next: mend what keeps the targets from running; python -m harness doctor says what"
     if red:
         return f"next: run a reproducer above; then mend the case, or explain it in known.yaml. Report: {page}"
-    if unmatched:
+    if results.unmatched:
         return f"next: remove the unmatched entries from known.yaml. Report: {page}"
-    return f"next: open {page}, or: python -m harness claims"
+    elsewhere = "" if folder == Path("reports/latest") else f" {folder}"
+    return f"next: open {page}, or: python -m harness claims{elsewhere}"

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from harness.model import Tier, Trial, Verdict
+from harness.model import Expectation, Tier, Trial, Verdict
 from harness.runner import Outcome
 from harness.watchdog import Death
 
@@ -40,7 +40,7 @@ def to_record(trial: Trial, origin: Origin, outcome: Outcome) -> dict[str, Any]:
         "dtype": trial.dtype,
         "verdict": str(outcome.verdict),
         "expected": str(case.expect),
-        "as_expected": case.expect.met_by(outcome.verdict) and not outcome.undocumented,
+        "as_expected": _as_expected(trial, outcome),
         "known": None,
         "comparisons": [jsonable(dataclasses.asdict(each)) for each in outcome.comparisons],
         "diagnosis": dataclasses.asdict(outcome.diagnosis) if outcome.diagnosis else None,
@@ -48,6 +48,7 @@ def to_record(trial: Trial, origin: Origin, outcome: Outcome) -> dict[str, Any]:
         "adjudicator": outcome.adjudicator,
         "documented_shape": jsonable(case.documented_shape),
         "undocumented": outcome.undocumented,
+        "note": outcome.note,
         "calls": {
             "reference": str(case.sides[trial.reference.framework]),
             "subject": str(case.sides[trial.subject.framework]),
@@ -58,6 +59,12 @@ def to_record(trial: Trial, origin: Origin, outcome: Outcome) -> dict[str, Any]:
         and {"side": side, "phase": str(failure.phase.value), "type": failure.type, "message": failure.message},
         "reproducer": reproducer(trial),
     }
+
+
+def _as_expected(trial: Trial, outcome: Outcome) -> bool:
+    # That the harness found the weights not to fit is no rejection that a document could speak of.
+    misfit = any(failure.misfit for failure in outcome.failures.values())
+    return trial.case.expect.met_by(outcome.verdict) and not outcome.undocumented and not misfit
 
 
 def dead_record(trial: Trial, origin: Origin, death: Death) -> dict[str, Any]:
@@ -87,6 +94,13 @@ def reproducer(trial: Trial) -> str:
         words += ["--dtype", trial.dtype]
     if not case.align:
         words += ["--shapes-only"]
+    if case.expect is not (Expectation.EQUAL if case.align else Expectation.SAME_SHAPE):
+        words += ["--expect", str(case.expect)]
+    if case.documented_shape is not None:
+        words += ["--output-shape", ",".join(map(str, case.documented_shape))]
+    if trial.dtype in case.tolerances:
+        row = case.tolerances[trial.dtype]
+        words += ["--rtol", str(row.rtol), "--atol", str(row.atol)]
     return shlex.join(words)
 
 
@@ -102,8 +116,10 @@ def reason(record: Mapping[str, Any]) -> str:
         where = f"{error['side']} at {error['phase']}: {error['type']}: " if error["side"] else ""
         parts.append(where + " ".join(error["message"].split())[:300])
     missed = sorted({name for each in record["comparisons"] for name in each["missed"]})
-    if record["verdict"] == Verdict.WEAK:
-        parts.append(f"the comparison would not have caught: {', '.join(missed) or 'anything'}")
+    if record["note"]:
+        parts.append(record["note"])
+    if record["verdict"] == Verdict.WEAK and record["comparisons"]:
+        parts.append(f"the comparison would not have caught: {', '.join(missed)}")
     return "; ".join(parts)
 
 

@@ -18,6 +18,10 @@ class StateMismatch(Exception):
     """The weights that the case file aligns do not fit the layer that the framework built."""
 
 
+class Absent(Exception):
+    """The framework has no class or function of this name."""
+
+
 class PipelineBackend:
     """A backend whose framework has classes to construct and call, or functions of tensors.
 
@@ -72,7 +76,9 @@ class PipelineBackend:
             phase = Phase.FETCH
             outputs = self.to_arrays(output)
         except Exception as error:
-            failure = Failure(phase, type(error).__name__, str(error).strip(), self.unsupported(error))
+            unsupported = isinstance(error, Absent) or self.unsupported(error)
+            misfit = isinstance(error, StateMismatch)
+            failure = Failure(phase, type(error).__name__, str(error).strip(), unsupported, misfit)
             return Observation({}, failure, time.perf_counter() - start)
         return Observation(outputs, None, time.perf_counter() - start)
 
@@ -82,7 +88,10 @@ class PipelineBackend:
         return [self.parameters(thing) if inspect.isclass(self.resolve(step.call)) else {} for step, thing in built]
 
     def _construct(self, step: Step, request: Request) -> Callable[..., Any]:
-        thing = self.resolve(step.call)
+        try:
+            thing = self.resolve(step.call)
+        except (AttributeError, ImportError) as error:
+            raise Absent(f"there is no {step.call}: {error}") from error
         if inspect.isclass(thing):
             built: Callable[..., Any] = self.prepare(thing(*step.args, **step.kwargs), request)
             return built

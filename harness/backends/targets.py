@@ -45,7 +45,8 @@ def obstacle(target: Target) -> str | None:
     if target.device not in adapter.DEVICES:
         return f"no adapter for {target.framework} on {target.device} yet (it has: {', '.join(adapter.DEVICES)})"
     if target.mode not in adapter.MODES:
-        return f"{target.framework} has no mode '{target.mode}' here (it has: {', '.join(filter(None, adapter.MODES))})"
+        modes = ", ".join(filter(None, adapter.MODES)) or "none"
+        return f"{target.framework} has no mode '{target.mode}' here (it has: {modes})"
     if importlib.util.find_spec(adapter.PACKAGE) is None:
         return f"{target.framework} is not installed; install it with: python -m pip install '{adapter.REQUIRES}'"
     reason: str | None = adapter.conflict()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import warnings
+from dataclasses import replace
 from typing import Any, cast
 
 from harness import adhoc, calls, environment, runner, trial_record
@@ -11,10 +13,11 @@ from harness.adhoc import Describing
 from harness.backends import targets
 from harness.commands import Subparsers, declare
 from harness.errors import HarnessError
-from harness.model import Lane, Target, Tier, Trial
+from harness.model import Case, Expectation, Lane, Target, Tier, Tolerance, Trial
 from harness.protocol import Backend, Step
 from harness.records import dump
 
+LARGEST = 2**30
 EXAMPLE = """\
 python -m harness compare 'torch.nn.Conv2d(3, 8, 3, padding=1, bias=False)' \\
       'mindspore.nn.Conv2d(3, 8, 3, pad_mode="pad", padding=1)' --input 1,3,16,20
@@ -35,6 +38,10 @@ def register(commands: Subparsers) -> None:
     parser.add_argument("--lane", action="append", choices=[str(lane) for lane in Lane], help="default: both")
     parser.add_argument("--key", default="compare", help="what inputs and weights are drawn by (default: %(default)s)")
     parser.add_argument("--shapes-only", action="store_true", help="leave the weights as built, compare shapes alone")
+    parser.add_argument("--expect", choices=[str(each) for each in Expectation], help="default: equal")
+    parser.add_argument("--output-shape", metavar="SHAPE", help="the shape that the output should have")
+    parser.add_argument("--rtol", type=float, help="for a layer that is no sum of products; replaces both lanes' rules")
+    parser.add_argument("--atol", type=float, help="goes with --rtol")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="default: %(default)s")
 
 
@@ -64,7 +71,19 @@ def _trial(arguments: argparse.Namespace) -> Trial:
         for target, steps in ((reference, reference_steps), (subject, subject_steps))
     ]
     case = adhoc.case(arguments.key, built[0], built[1], shapes, arguments.shapes_only)
-    return Trial(case, arguments.dtype, reference, subject)
+    return Trial(_as_asked(case, arguments), arguments.dtype, reference, subject)
+
+
+def _as_asked(case: Case, arguments: argparse.Namespace) -> Case:
+    """The case with what the arguments say of its result."""
+    if arguments.expect:
+        case = replace(case, expect=Expectation(arguments.expect))
+    if arguments.output_shape:
+        case = replace(case, documented_shape=_shape(arguments.output_shape))
+    if arguments.rtol is not None or arguments.atol is not None:
+        row = Tolerance(arguments.rtol or 0.0, arguments.atol or 0.0, "given on the command line")
+        case = replace(case, tolerances={arguments.dtype: row}, lanes=(Lane.ROUNDING,))
+    return case
 
 
 def _opener(arguments: argparse.Namespace) -> runner.Open:
@@ -78,7 +97,10 @@ def _shape(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.strip("()[] ").split(",") if part.strip()]
     if not parts or not all(part.isdecimal() for part in parts):
         raise HarnessError(f"--input '{text}': expected extents separated by commas, as in 1,3,16,20")
-    return tuple(int(part) for part in parts)
+    shape = tuple(int(part) for part in parts)
+    if math.prod(shape) > LARGEST:
+        raise HarnessError(f"--input '{text}': more than {LARGEST} elements")
+    return shape
 
 
 def _target(steps: tuple[Step, ...]) -> Target:

@@ -10,6 +10,7 @@ from harness import matrix, report
 from harness.commands import Subparsers, declare
 from harness.known import Status
 from harness.records import merge
+from harness.report.changes import changes
 
 
 def register(commands: Subparsers) -> None:
@@ -42,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
             "new": red,
             "complete": results.complete,
             "problems": list(results.problems),
+            "unmatched": list(results.unmatched),
             "pages": [str(page) for page in pages],
             "matrix": json.loads(table.reset_index().to_json(orient="records")),
         }
@@ -50,6 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
         print(table.to_string())
         for problem in results.problems:
             print(f"INCOMPLETE: {problem}")
+        for id_ in results.unmatched:
+            print(f"unmatched: no trial met the known divergence '{id_}': remove or mend it")
+        if against:
+            counts = changes(results, against).counts
+            print(f"against {arguments.against}: " + ", ".join(f"{count} {kind}" for kind, count in counts))
         print(f"\n{len(results.trials)} trials, {red} new. Pages:")
         print("\n".join(f"  {page}" for page in pages))
-    return 0 if results.complete and not red else 1
+    return 0 if results.complete and not red and not results.unmatched else 1

@@ -151,6 +151,9 @@ def _notes(results: Results) -> tuple[str, ...]:
         ],
     }
     notes = [f"Trials that {words}: {len(found):,}." for words, found in counts.items() if found]
+    notes += [
+        f"No trial met the known divergence '{id_}': its entry in known.yaml is stale." for id_ in results.unmatched
+    ]
     selected = {str(run.header.get("selected", "all")) for run in results.runs} - {"all"}
     return (*notes, *(f"Only a part of the plan was selected: {each}." for each in sorted(selected)))
 

@@ -125,6 +125,31 @@ def test_a_layer_that_differs_is_told_apart(tmp_path: Path) -> None:
     assert "value" in verdicts
 
 
+def compare(*arguments: str) -> tuple[int, dict[str, Any]]:
+    command = [sys.executable, "-m", "harness", "compare", *arguments, "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, json.loads(done.stdout or "{}")
+
+
+def test_a_layer_that_is_no_sum_asks_for_a_tolerance() -> None:
+    pooling = ("torch.nn.AvgPool2d(3)", "mindspore.nn.AvgPool2d(3, 3)", "--input", "2,3,9,12")
+    code, record = compare(*pooling)
+    assert (code, record["verdict"]) == (1, "weak")
+    assert "tolerance" in record["note"]
+    code, record = compare(*pooling, "--rtol", "1e-6", "--atol", "1e-7")
+    assert code == 0
+    assert {each["lane"] for each in record["comparisons"]} == {"rounding"}
+
+
+def test_compare_takes_what_a_trial_expects() -> None:
+    same = ("torch.nn.Linear(3, 4)", "mindspore.nn.Dense(3, 4)", "--input", "2,3")
+    assert compare(*same)[0] == 0
+    assert compare(*same, "--expect", "different")[0] == 1
+    assert compare(*same, "--output-shape", "2,4")[0] == 0
+    assert compare(*same, "--output-shape", "2,5")[0] == 1
+    assert compare("torch.nn.Liner(3, 4)", "mindspore.nn.Dense(3, 4)", "--input", "2,3") == (2, {})
+
+
 def _cases(stem: str) -> list[Case]:
     file = plan.load_case_file(ROOT / "cases" / f"{stem}.yaml")
     families = [family for family in file.families if family.name in ("bias", "groups")]

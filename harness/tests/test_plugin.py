@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 import pytest
 
 from harness import records
+from harness.records import Writer, merge
 from harness.tests.mini import FOLDER
 
 pytest_plugins = ["pytester"]
@@ -227,7 +228,7 @@ def test_failing_first_and_last(project: Project) -> None:
     again = project.run("--lf", "-n", "2")
     again.assert_outcomes(failed=2)
     assert (sorted(project.trials), project.complete) == (["affine/wrong/ci=3", "affine/wrong/ci=4"], True)
-    assert project.lines[0]["selected"].endswith("--lf -n 2")
+    assert project.lines[0]["selected"] == "--lf"
 
 
 def test_a_failure_starts_with_its_reason_and_ends_with_its_reproducer(project: Project) -> None:
@@ -275,7 +276,7 @@ def test_a_bad_file_is_one_line_and_nothing_is_run(
 def test_a_list_of_known_divergences_that_is_bad_is_one_line_for_a_single_file_too(project: Project) -> None:
     project.layer("Affine", RIGHT).known({"id": "a", "families": ["rihgt"]})
     result = project.run("-n", "0", "cases/affine.yaml")
-    assert (result.ret, project.lines) == (pytest.ExitCode.TESTS_FAILED, [])
+    assert (result.ret, project.lines) == (pytest.ExitCode.INTERRUPTED, [])
     assert not any("Traceback" in line or "plugin.py" in line for line in result.outlines)
     result.stdout.fnmatch_lines(["*/cases/known.yaml:1:*: bad case file at *did you mean 'right'?)"])
 
@@ -428,3 +429,70 @@ def test_no_framework_is_imported_to_look_around(project: Project, act: str) -> 
     assert result.outlines[-1] == "IMPORTED []"
     if "collect" in act:
         assert sum("::right::" in line for line in result.outlines) == 4
+
+
+def test_shards_of_a_narrowed_run_merge(project: Project) -> None:
+    project.layer("Affine", RIGHT, family("more", "Linear", f"ci: {[*range(1, 9)]}"))
+    folders = [f"shard-{index}" for index in (1, 2)]
+    for index, folder in enumerate(folders, 1):
+        project.run("-n", "0", "--lane", "exact", "--shard", f"{index}/2", "--results", folder)
+    merged = merge([project.path / folder for folder in folders])
+    assert merged.complete, merged.problems
+    assert len(merged.trials) == 10
+
+
+def test_shards_together_find_what_no_trial_met(project: Project) -> None:
+    project.layer("Affine", family("more", "Linear", f"ci: {[*range(1, 9)]}"))
+    project.known({"id": "stale", "families": ["more"], "when": "ci == 99"})
+    for index in (1, 2):
+        assert project.run("-n", "0", "--shard", f"{index}/2", "--results", f"shard-{index}").ret == pytest.ExitCode.OK
+    assert merge([project.path / "shard-1", project.path / "shard-2"]).unmatched == ("stale",)
+    assert merge([project.path / "shard-1"]).unmatched == ()
+
+
+def test_a_folder_serves_one_run_at_a_time(project: Project) -> None:
+    project.layer("Affine", RIGHT)
+    (project.path / "reports" / "latest").mkdir(parents=True)
+    held = Writer(project.path / "reports" / "latest" / "results.jsonl")
+    result = project.run("-n", "0")
+    held.close()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*another run is writing it; choose another folder with --results*"])
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "0")], ids=["-n 1", "-n 0"])
+def test_a_path_that_is_not_there_is_said(project: Project, workers: Sequence[str]) -> None:
+    project.layer("Affine", RIGHT)
+    result = project.run("cases/afine.yaml", *workers)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: file or directory not found: cases/afine.yaml"])
+
+
+def test_a_family_that_is_not_there_is_said(project: Project) -> None:
+    project.layer("Affine", RIGHT)
+    result = project.run("cases/affine.yaml::rihgt")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    result.stdout.fnmatch_lines(["no trial was selected*"])
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("--trial-limit=-1", "--trial-limit -1.0: expected seconds, more than 0"),
+        ("--trial-limit=nan", "--trial-limit nan: expected seconds, more than 0"),
+        ("--threads=0", "--threads 0: expected 1 or more"),
+        ("--results=", "--results '': expected the name of a folder"),
+    ],
+)
+def test_options_are_checked(project: Project, option: str, says: str) -> None:
+    project.layer("Affine", RIGHT)
+    result = project.run(option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {says}"])
+
+
+def test_an_input_that_no_memory_holds_costs_its_own_trial(project: Project) -> None:
+    project.layer("Affine", family("huge", "Linear", "ci: [3, 99999999999]"))
+    assert project.run("-n", "0").ret == pytest.ExitCode.TESTS_FAILED
+    assert project.complete
+    assert project.statuses() == {"affine/huge/ci=3": "as_expected", "affine/huge/ci=99999999999": "new"}

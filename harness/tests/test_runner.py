@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.model import Comparison, Lane, Parameter, Side, Tier, Tolerance, Trial, Verdict
+from harness.model import Comparison, Expectation, Lane, Parameter, Side, Tier, Tolerance, Trial, Verdict
 from harness.protocol import Backend, Failure, Observation, Phase, Request, Step
 from harness.runner import Outcome, grade, run
 from harness.tests.mini import HONEST, MINI, open_backend, trial
@@ -116,13 +116,26 @@ def test_a_rejection_has_its_phase_and_type(phase: str, kind: str) -> None:
     assert (found.failures["subject"].phase, found.failures["subject"].type) == (Phase(phase), kind)
 
 
-def test_an_unknown_call_is_a_rejection_at_construction() -> None:
-    failure = outcome("Linaer").failures["subject"]
-    assert (failure.phase, failure.type, failure.message) == (
-        Phase.CONSTRUCT,
-        "AttributeError",
-        "mini has no mini.Linaer",
-    )
+def test_an_unknown_call_is_lacking_and_no_rejection() -> None:
+    found = outcome("Linaer")
+    failure = found.failures["subject"]
+    assert (found.verdict, failure.phase, failure.type) == (Verdict.UNSUPPORTED, Phase.CONSTRUCT, "Absent")
+    assert failure.message == "there is no mini.Linaer: mini has no mini.Linaer"
+
+
+def test_a_state_that_does_not_fit_the_reference_is_a_mistake_of_the_case_file() -> None:
+    found = outcome("Linear", state=(Parameter("weight", (4, 5)), Parameter("bias", (4,))))
+    assert found.verdict is Verdict.WEAK
+    assert found.failures["reference"].misfit
+
+
+@pytest.mark.parametrize("expect", [Expectation.REJECTED_BY_SUBJECT, Expectation.REJECTED_BY_BOTH])
+def test_a_state_that_does_not_fit_is_no_rejection_by_a_framework(expect: Expectation) -> None:
+    larger = Side((Step("mini.Linear", {"ci": 5, "co": 5}),), 0)
+    wanted = trial("Linear", expect=expect, sides={**trial("Linear").case.sides, "mini": larger})
+    found = run(wanted, open_backend)
+    assert found.verdict is Verdict.REJECTED_BY_SUBJECT
+    assert not to_record(wanted, Origin("", Tier.DEFAULT), found)["as_expected"]
 
 
 @pytest.mark.parametrize("lanes", [tuple(Lane), (Lane.EXACT,), (Lane.ROUNDING,)])
