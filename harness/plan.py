@@ -62,6 +62,11 @@ def _load_once(path: Path, _changed: int) -> CaseFile:
     return casefile.load(path, _sides())
 
 
+@lru_cache
+def _names_once(path: Path, _changed: int) -> CaseFile:
+    return casefile.load(path, _sides(), expand=False)
+
+
 def _sides() -> list[str]:
     return [name for name in targets.frameworks() if name != "numpy"]
 
@@ -85,7 +90,7 @@ def known_in(directory: Path, files: Sequence[CaseFile]) -> tuple[known.Known, .
 def _unread(directory: Path, files: Sequence[CaseFile]) -> list[CaseFile]:
     # known.yaml may name layers of files that this run leaves out; their names suffice, and expansion takes longest.
     read = {file.path for file in files}
-    return [casefile.load(path, _sides(), expand=False) for path in case_paths(directory) if path not in read]
+    return [_names_once(path, path.stat().st_mtime_ns) for path in case_paths(directory) if path not in read]
 
 
 def case_paths(directory: Path) -> list[Path]:

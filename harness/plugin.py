@@ -149,8 +149,8 @@ class TrialItem(pytest.Item):
         """The reason first, the reproducer last."""
         if excinfo.errisinstance(TrialFailure) and self.record:
             return trial_record.story(self.record)
-        if excinfo.errisinstance(HarnessError):
-            return str(excinfo.value)
+        if excinfo.errisinstance((HarnessError, pytest.xfail.Exception)):
+            return str(excinfo.value)  # no traceback of our own code, which takes longer to print than the trial
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:

@@ -53,6 +53,7 @@ def obstacle(target: Target) -> str | None:
     return reason
 
 
+@cache
 def version(framework: str) -> str | None:
     """The installed version, from the package's metadata."""
     try:
