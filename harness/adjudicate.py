@@ -77,20 +77,35 @@ class Question:
         return np.dtype(self.dtype)
 
 
-def settle(question: Question, adjudicators: tuple[Adjudicator, ...]) -> Setting | None:
+@dataclass(frozen=True)
+class Appointment:
+    """The adjudicator of a case, with the number of terms that reach each element of its outputs."""
+
+    adjudicator: Adjudicator
+    terms: Mapping[str, Array]
+
+
+def appoint(case: Case, framework: str, adjudicators: tuple[Adjudicator, ...]) -> Appointment | None:
+    """The first adjudicator, in order of preference, that can compute the framework's calls; the same for all lanes."""
+    for adjudicator in adjudicators:
+        terms = adjudicator.outputs(case, framework, _ones(case, adjudicator.whole))
+        if terms is not None:
+            return Appointment(adjudicator, terms)
+    return None
+
+
+def settle(question: Question, appointed: Appointment | None) -> Setting | None:
     """Choose the tensors of a lane and adjudicate them.
 
     Args:
         question: what to settle.
-        adjudicators: in order of preference.
+        appointed: by whom; ``None`` where nobody can.
 
     Returns:
         ``None`` if the lane says nothing here: no exact fill is possible, or no bound can be derived.
     """
-    for adjudicator in adjudicators:
-        terms = adjudicator.outputs(question.case, question.framework, _ones(question.case, adjudicator.whole))
-        if terms is not None:
-            return _adjudicated(question, adjudicator, terms)
+    if appointed is not None:
+        return _adjudicated(question, appointed)
     return unjudged(question.case, question.dtype) if question.lane is Lane.EXACT else None
 
 
@@ -99,9 +114,9 @@ def unjudged(case: Case, dtype: str) -> Setting:
     return Setting(Lane.EXACT, _integers(case, AMPLITUDES[-1]).astype(np.dtype(dtype)), None, {})
 
 
-def _adjudicated(question: Question, adjudicator: Adjudicator, terms: Mapping[str, Array]) -> Setting | None:
-    case, framework = question.case, question.framework
-    drawn = _exact_fill(case, question.dtype, terms) if question.lane is Lane.EXACT else _reals(case)
+def _adjudicated(question: Question, appointed: Appointment) -> Setting | None:
+    case, framework, adjudicator = question.case, question.framework, appointed.adjudicator
+    drawn = _exact_fill(case, question.dtype, appointed.terms) if question.lane is Lane.EXACT else _reals(case)
     if drawn is None:
         return None
     # What the sides are given is rounded to their dtype first; the truth is computed from the very same values.
@@ -113,7 +128,7 @@ def _adjudicated(question: Question, adjudicator: Adjudicator, terms: Mapping[st
     if question.lane is Lane.EXACT and not all(np.array_equal(value, np.rint(value)) for value in truth.values()):
         raise NotASum("integers in give no integers out: this layer needs a 'tolerance' by dtype, with its reason")
     unbiased = adjudicator.outputs(case, framework, precise.without("bias")) if "bias" in precise.state else None
-    bounds = _bounds(question, adjudicator, terms, truth, precise)
+    bounds = _bounds(question, appointed, truth, precise)
     judges = {
         name: Judge(
             question.lane, bounds.get(name), value, None if unbiased is None else unbiased[name].astype(question.kind)
@@ -124,11 +139,7 @@ def _adjudicated(question: Question, adjudicator: Adjudicator, terms: Mapping[st
 
 
 def _bounds(
-    question: Question,
-    adjudicator: Adjudicator,
-    terms: Mapping[str, Array],
-    truth: Mapping[str, Array],
-    precise: Tensors,
+    question: Question, appointed: Appointment, truth: Mapping[str, Array], precise: Tensors
 ) -> dict[str, Array]:
     """The bound of each output; none in the exact lane, where every difference counts."""
     if question.lane is Lane.EXACT:
@@ -136,7 +147,8 @@ def _bounds(
     row = question.case.tolerances.get(question.dtype)
     if row is not None:
         return {name: tolerance.table_bound(row, value) for name, value in truth.items()}
-    magnitude = adjudicator.outputs(question.case, question.framework, precise.map(np.abs)) or {}
+    terms = appointed.terms
+    magnitude = appointed.adjudicator.outputs(question.case, question.framework, precise.map(np.abs)) or {}
     return {name: tolerance.accumulation_bound(question.dtype, terms[name], magnitude[name]) for name in truth}
 
 

@@ -56,9 +56,8 @@ class Known:
         return (
             record["layer"] == self.layer
             and record["family"] in self.families
-            and (not self.subjects or record["subject"] in self.subjects)
             and (not self.dtypes or record["dtype"] in self.dtypes)
-            and all(_within(ranges, versions.get(name)) for name, ranges in (self.versions or {}).items())
+            and self.applies({record["subject"]}, versions)
             and self._holds(record["values"])
         )
 

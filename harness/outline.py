@@ -8,7 +8,7 @@ from typing import Any
 
 from harness import plan
 from harness.casefile import CaseFile, Family
-from harness.model import Lane, Trial
+from harness.model import Trial
 from harness.session import Session
 from harness.trial_record import Origin
 
@@ -44,7 +44,7 @@ class Outline:
         read, folders = {file.path for file in files}, {file.path.parent for file in files}
         if any(path not in read for folder in folders for path in plan.case_paths(folder)):
             return False
-        if set(self.session.selection.lanes) != set(Lane):
+        if not self.session.selection.every_lane:
             return False
         counts = (sum(1 for _ in self._trials_of(family)) for file in files for family in file.families)
         return sum(counts) == len(self.planned)

@@ -51,24 +51,20 @@ class Selection:
     shard: Shard = Shard()
     lanes: tuple[Lane, ...] = tuple(Lane)
 
+    @property
+    def every_lane(self) -> bool:
+        """Whether no lane is left out."""
+        return set(self.lanes) == set(Lane)
+
 
 def load_case_file(path: Path) -> CaseFile:
     """One case file, expanded, with every framework that has an adapter allowed as a side; read once a process."""
-    return _load_once(path, path.stat().st_mtime_ns if path.exists() else 0)
+    return _load_once(path, path.stat().st_mtime_ns if path.exists() else 0, expand=True)
 
 
 @lru_cache
-def _load_once(path: Path, _changed: int) -> CaseFile:
-    return casefile.load(path, _sides())
-
-
-@lru_cache
-def _names_once(path: Path, _changed: int) -> CaseFile:
-    return casefile.load(path, _sides(), expand=False)
-
-
-def _sides() -> list[str]:
-    return [name for name in targets.frameworks() if name != "numpy"]
+def _load_once(path: Path, _changed: int, *, expand: bool) -> CaseFile:
+    return casefile.load(path, [name for name in targets.frameworks() if name != "numpy"], expand=expand)
 
 
 def load_known(files: Sequence[CaseFile]) -> tuple[known.Known, ...]:
@@ -90,7 +86,8 @@ def known_in(directory: Path, files: Sequence[CaseFile]) -> tuple[known.Known, .
 def _unread(directory: Path, files: Sequence[CaseFile]) -> list[CaseFile]:
     # known.yaml may name layers of files that this run leaves out; their names suffice, and expansion takes longest.
     read = {file.path for file in files}
-    return [_names_once(path, path.stat().st_mtime_ns) for path in case_paths(directory) if path not in read]
+    unread = [path for path in case_paths(directory) if path not in read]
+    return [_load_once(path, path.stat().st_mtime_ns, expand=False) for path in unread]
 
 
 def case_paths(directory: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness import plan, trial_record
-from harness.casefile import CaseFile, Family, word
+from harness.casefile import Family, word
 from harness.errors import HarnessError
 from harness.known import Status
 from harness.model import Tier, Trial
@@ -97,16 +97,16 @@ class CaseFileCollector(pytest.File):
         except HarnessError as error:
             raise self.CollectError(str(error)) from None
         for family in file.families:
-            yield FamilyCollector.from_parent(self, name=family.name, family=family, file=file)
+            yield FamilyCollector.from_parent(self, name=family.name, family=family)
 
 
 class FamilyCollector(pytest.Collector):
     """One family; its children are trials."""
 
-    def __init__(self, *, family: Family, file: CaseFile, **rest: Any) -> None:
+    def __init__(self, *, family: Family, **rest: Any) -> None:
         """Keep the family."""
         super().__init__(**rest)
-        self.family, self.file = family, file
+        self.family = family
 
     def collect(self) -> Iterator[pytest.Item]:
         """The trials of the selected tier, shard and targets."""

@@ -14,9 +14,8 @@ from harness import __version__, environment, report, summary, trial_record, wat
 from harness.backends import targets
 from harness.errors import HarnessError
 from harness.known import Status
-from harness.model import Lane
 from harness.outline import Outline
-from harness.records import Writer, merge
+from harness.records import Results, Writer, merge
 from harness.session import WORKER_LOGS, Session
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -33,6 +32,7 @@ class Recorder:
         self.outline = Outline(config.rootpath, session)
         self.counts: Counter[str] = Counter()
         self._writer: Writer | None = None
+        self._results: Results | None = None
         self._provenance: dict[str, Mapping[str, Any]] = {}
         self._cores: dict[str, int] = {}
         self._last_line = time.monotonic()
@@ -127,19 +127,19 @@ class Recorder:
             self._writer.close()
         else:
             self._writer.footer()
-        results = merge([self.path])
+        results = self._results = merge([self.path])
         report.write(results, self.path.parent)
         if session.exitstatus == pytest.ExitCode.OK:
             # Green has to mean that something was measured, and that known.yaml is true.
-            if self.counts[Status.NOT_RUN] == self.counts.total():
+            if not results.measured:
                 session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
             elif results.unmatched:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """One line per layer and subject, the new divergences, and what to do next."""
-        if self._writer is not None and self.counts:
-            summary.write(terminalreporter, merge([self.path]), self.path.parent, self.config.invocation_params.dir)
+        if self._results is not None:
+            summary.write(terminalreporter, self._results, self.path.parent, self.config.invocation_params.dir)
         elif self._serves_cases and not self.outline.planned:
             terminalreporter.write_line("no trial was selected: look at the path, the family's name, -k, -m and --tier")
 
@@ -165,12 +165,12 @@ class Recorder:
 
     def _narrowed(self) -> str:
         """How the user narrowed the plan; the same for every shard of a run."""
-        option, lanes = self.config.option, self.session.selection.lanes
+        option, selection = self.config.option, self.session.selection
         given = self.config.invocation_params.args
         parts = [argument for argument in self.config.args if argument in given]
         parts += [f"{flag} {value}" for flag, value in (("-k", option.keyword), ("-m", option.markexpr)) if value]
         parts += ["--lf"] if option.lf else []
-        parts += [f"--lane {lane}" for lane in lanes if set(lanes) != set(Lane)]
+        parts += [] if selection.every_lane else [f"--lane {lane}" for lane in selection.lanes]
         return " ".join(parts)
 
     def _header(self) -> dict[str, Any]:

@@ -145,12 +145,16 @@ class Results:
         return not self.problems
 
     @property
+    def measured(self) -> frozenset[str]:
+        """The subjects that a trial was run of."""
+        return frozenset(trial["subject"] for trial in self.trials if trial["verdict"] != Verdict.NOT_RUN)
+
+    @property
     def unmatched(self) -> tuple[str, ...]:
         """Ids of known divergences that a whole plan should have met and did not; none where a part was run."""
         if not self.complete or any(run.header.get("selected") != "all" for run in self.runs):
             return ()
-        ran = {trial["subject"] for trial in self.trials if trial["verdict"] != Verdict.NOT_RUN}
-        met = {trial["known"]["id"] for trial in self.trials if trial["known"]}
+        ran, met = self.measured, {trial["known"]["id"] for trial in self.trials if trial["known"]}
         scopes = {item for run in self.runs for id_, on in run.header.get("known", {}).items() for item in [(id_, *on)]}
         return tuple(sorted(id_ for id_, *subjects in scopes if id_ not in met and ran & set(subjects)))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from harness.adjudicate import Adjudicator, NotASum, Question, Setting, settle, unjudged
+from harness.adjudicate import Adjudicator, NotASum, Question, Setting, appoint, settle, unjudged
 from harness.compare import compare
 from harness.diagnose import Diagnosis, diagnose
 from harness.inputs import fingerprint
@@ -73,10 +73,11 @@ def run(trial: Trial, open_backend: Open, lanes: Sequence[Lane] = tuple(Lane)) -
 
 def _run(trial: Trial, open_backend: Open, lanes: Sequence[Lane]) -> Outcome:
     reference, subject = open_backend(trial.reference), open_backend(trial.subject)
-    adjudicators = _adjudicators(trial, reference, open_backend)
+    framework = trial.reference.framework
+    appointed = appoint(trial.case, framework, _adjudicators(trial, reference, open_backend))
     reports: list[_LaneReport] = []
     for lane in (each for each in trial.case.lanes if each in lanes):
-        setting = settle(Question(trial.case, trial.reference.framework, lane, trial.dtype), adjudicators)
+        setting = settle(Question(trial.case, framework, lane, trial.dtype), appointed)
         if setting is None:
             continue
         report = _observe(trial, setting, reference, subject)

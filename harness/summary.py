@@ -49,11 +49,6 @@ def write(terminal: Terminal, results: Results, folder: Path, here: Path) -> Non
     terminal.write_line(_next(red, results, Path(os.path.relpath(folder, here))))
 
 
-def nothing_ran(trials: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether there is no trial that was run."""
-    return all(trial["verdict"] == Verdict.NOT_RUN for trial in trials)
-
-
 def layer_lines(trials: Sequence[Mapping[str, Any]]) -> list[str]:
     """``Conv2d  mindspore@cpu: 612 trials: 580 bitwise, ...; 0 new`` for each layer and subject."""
     ordered = sorted(trials, key=lambda trial: (trial["layer"], trial["subject"]))
@@ -86,7 +81,7 @@ def _next(red: Sequence[Any], results: Results, folder: Path) -> str:
     page = f"{folder}/report.html"
     if any(run.problems for run in results.runs):
         return f"next: mend what stopped the run and start it again; what there is so far: {page}"
-    if nothing_ran(results.trials):
+    if not results.measured:
         return "next: mend what keeps the targets from running; python -m harness doctor says what"
     if red:
         return f"next: run a reproducer above; then mend the case, or explain it in known.yaml. Report: {page}"
