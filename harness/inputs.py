@@ -52,3 +52,8 @@ def fingerprint(array: Array) -> str:
     digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
     digest.update(array.tobytes())
     return digest.hexdigest()[:16]
+
+
+def seeds(key: str, count: int) -> list[int]:
+    """Seeds for the frameworks' own generators, in [1, 2**31); the first ones stay when more are asked for."""
+    return [int(word % np.uint64(2**31 - 1)) + 1 for word in _words(key, count)]

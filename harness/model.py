@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.protocol import Step
+from harness.protocol import Argument, Phase, Step
 
 Array = np.ndarray[Any, Any]
 
@@ -73,6 +73,16 @@ class Lane(StrEnum):
     ROUNDING = "rounding"
 
 
+class Check(StrEnum):
+    """What a family holds against a document: what a layer computes, or something else about it."""
+
+    OUTPUT = "output"
+    SIGNATURE = "signature"
+    STATE = "state"
+    ROUND_TRIP = "round_trip"
+    INIT = "init"
+
+
 class Tier(StrEnum):
     """How much of the case files a run takes. A tier holds every tier before it."""
 
@@ -117,6 +127,7 @@ class Parameter:
         shape: its shape in the canonical layout (the first-named side's).
         names: attribute name per framework, where it differs.
         expand_dims: axis of length one that a framework's layout has in addition, per framework.
+        swap: two axes that a framework's layout has in each other's place, per framework.
         lacking: frameworks that have no such parameter in this case, by the document.
     """
 
@@ -124,15 +135,17 @@ class Parameter:
     shape: tuple[int, ...]
     names: Mapping[str, str] = field(default_factory=dict)
     expand_dims: Mapping[str, int] = field(default_factory=dict)
+    swap: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     lacking: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side's pipeline for one case."""
+    """One side's pipeline for one case; ``load`` as in :class:`harness.protocol.Request`."""
 
     steps: tuple[Step, ...]
     layer: int
+    load: str = ""
 
     def __str__(self) -> str:
         return " >> ".join(str(step) for step in self.steps)
@@ -148,6 +161,55 @@ class Tolerance:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """How a document says that a call is refused: in one of these phases, with one of these exception classes."""
+
+    phases: tuple[Phase, ...] = ()
+    errors: tuple[str, ...] = ()
+
+
+# The swept name of a check of a signature, and its value for 'and no more'.
+PARAMETER, OTHERS = "parameter", "others"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a document says of one side's parameters.
+
+    Attributes:
+        of: ``constructor``, or ``call`` for that of the built layer.
+        parameters: in their order.
+        complete: whether these are all.
+        lacks: names that the side is said not to have.
+    """
+
+    of: str
+    parameters: tuple[Argument, ...]
+    complete: bool
+    lacks: tuple[str, ...]
+
+
+# The kinds of distribution that can be stated, and how many numbers each takes.
+DISTRIBUTIONS = {"uniform": 2, "normal": 2, "truncated_normal": 4, "constant": 1}
+
+
+@dataclass(frozen=True)
+class Initial:
+    """How a document says that a freshly built parameter is distributed.
+
+    Attributes:
+        tensor: the parameter's name in the case file.
+        kind: uniform, normal, truncated_normal or constant; empty where both sides are held against each other.
+        arguments: low and high; mean and standard deviation, and for the truncated one low and high in units of the
+            latter; the constant.
+    """
+
+    tensor: str
+    kind: str = ""
+    arguments: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Case:
     """One parameter combination of a family, fully evaluated.
 
@@ -160,6 +222,10 @@ class Case:
         align: whether both sides get the same weights; without it only shapes are compared.
         documented_shape: the output shape that the document prints, where it prints one.
         tolerances: by dtype; empty for layers whose bound is derived.
+        check: what is held against the document.
+        side: the framework that a check other than of the output is about; empty for both.
+        stated: what the document says of a signature or of initial values.
+        refusal: how the document says that the call is refused.
     """
 
     id: str
@@ -176,6 +242,10 @@ class Case:
     align: bool = True
     documented_shape: tuple[int, ...] | None = None
     tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
+    check: Check = Check.OUTPUT
+    side: str = ""
+    stated: Signature | Initial | None = None
+    refusal: Refusal = Refusal()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,7 @@ class Outline:
                 for file in files
                 for each in file.claims
             ],
+            "unchecked": [{"layer": file.layer, **asdict(each)} for file in files for each in file.unchecked],
             "documents": plan.documents_of(files),
         }
 

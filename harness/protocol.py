@@ -7,7 +7,7 @@ than the harness does.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -26,7 +26,10 @@ class Phase(str, Enum):
 
 @dataclass(frozen=True)
 class Step:
-    """One call of a pipeline: a class that is constructed and then called, or a function of its first argument."""
+    """One call of a pipeline: a class that is constructed and then called, or a function of its first argument.
+
+    An argument may be a step itself: an object that is built, or a function that is called, where it stands.
+    """
 
     call: str
     kwargs: Mapping[str, Any] = field(default_factory=dict)
@@ -42,6 +45,8 @@ def literal(value: Any) -> str:
     """The value as Python source, with double quotes, which a shell's single quotes take as they are."""
     if isinstance(value, str):
         return json.dumps(value)
+    if isinstance(value, Step):
+        return str(value)
     if isinstance(value, tuple):
         return "(" + "".join(literal(item) + ", " for item in value).rstrip(" " if len(value) == 1 else ", ") + ")"
     return repr(value)
@@ -56,12 +61,30 @@ class Request:
         layer: index of the step that owns the state.
         inputs: positional inputs of the first step, in order.
         state: parameters in this side's own names and layouts. ``None`` leaves the freshly built ones in place.
+        load: one of the framework's own ways to take the state, which checks what it checks; empty for the harness's
+            way, which checks names and shapes first.
+        seed: what the framework's generator is set to before anything is built; ``None`` leaves it alone.
+        want: ``output`` of the call, or the layer's ``state`` once it is built and loaded.
     """
 
     steps: tuple[Step, ...]
     layer: int
     inputs: tuple[np.ndarray[Any, Any], ...]
     state: Mapping[str, np.ndarray[Any, Any]] | None
+    load: str = ""
+    seed: int | None = None
+    want: str = "output"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One parameter of a call's signature; ``default`` is its Python source, ``None`` where one has to be given."""
+
+    name: str
+    default: str | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.default is None else f"{self.name}={self.default}"
 
 
 @dataclass(frozen=True)
@@ -97,3 +120,14 @@ class Backend(Protocol):
 
     def observe(self, request: Request) -> Observation:
         """Run the request. Errors of the framework come back as the observation's failure, never as exceptions."""
+
+    def signature(self, call: str, of: str) -> Sequence[Argument]:
+        """The installed parameters of a call, in order.
+
+        Args:
+            call: dotted name of a class or function.
+            of: ``constructor``, or ``call`` for that of the built layer.
+
+        Raises:
+            LookupError: there is no such call, or it does not tell its signature.
+        """

@@ -42,7 +42,7 @@ def request(case: Case, framework: str, tensors: Tensors) -> Request:
     if case.align:
         present = [parameter for parameter in case.state if framework not in parameter.lacking]
         state = {own_name(each, framework): to_side(each, framework, tensors.state[each.name]) for each in present}
-    return Request(side.steps, side.layer, tuple(tensors.inputs.values()), state)
+    return Request(side.steps, side.layer, tuple(tensors.inputs.values()), state, side.load if case.align else "")
 
 
 def own_name(parameter: Parameter, framework: str) -> str:
@@ -52,11 +52,13 @@ def own_name(parameter: Parameter, framework: str) -> str:
 
 def to_side(parameter: Parameter, framework: str, array: Array) -> Array:
     """The canonical array in the framework's layout. Values are moved, never changed."""
-    axis = parameter.expand_dims.get(framework)
-    return array if axis is None else np.expand_dims(array, axis)
+    axes, axis = parameter.swap.get(framework), parameter.expand_dims.get(framework)
+    moved = array if axes is None else np.ascontiguousarray(np.swapaxes(array, *axes))
+    return moved if axis is None else np.expand_dims(moved, axis)
 
 
 def from_side(parameter: Parameter, framework: str, array: Array) -> Array:
     """The inverse of :func:`to_side`."""
-    axis = parameter.expand_dims.get(framework)
-    return array if axis is None else np.squeeze(array, axis)
+    axes, axis = parameter.swap.get(framework), parameter.expand_dims.get(framework)
+    moved = array if axis is None else np.squeeze(array, axis)
+    return moved if axes is None else np.ascontiguousarray(np.swapaxes(moved, *axes))

@@ -2,56 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from harness import checks
 from harness.adjudicate import Adjudicator, NotASum, Question, Setting, appoint, settle, unjudged
 from harness.compare import compare
 from harness.diagnose import Diagnosis, diagnose
 from harness.inputs import fingerprint
-from harness.model import AGREEMENT, Case, Comparison, Lane, Target, Trial, Verdict
+from harness.model import Case, Check, Comparison, Lane, Target, Trial, Verdict
+from harness.outcome import Open, Outcome, grade
 from harness.protocol import Backend, Failure, Observation
 from harness.requests import request
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a trial showed.
-
-    Attributes:
-        verdict: the trial's grade.
-        comparisons: one per output tensor and lane.
-        diagnosis: what the first difference looks like.
-        failures: by side, ``reference`` or ``subject``.
-        seconds: by side, summed over lanes.
-        fingerprints: hash of each input and parameter, by lane and name.
-        adjudicator: who computed the truth.
-        undocumented: how the output's shape departs from the printed one; empty if it does not.
-        note: why the trial proved nothing, where that lies with the case file or the harness.
-    """
-
-    verdict: Verdict
-    comparisons: tuple[Comparison, ...] = ()
-    diagnosis: Diagnosis | None = None
-    failures: dict[str, Failure] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    fingerprints: dict[str, str] = field(default_factory=dict)
-    adjudicator: str | None = None
-    undocumented: str = ""
-    note: str = ""
-
-    @property
-    def disagrees(self) -> str | None:
-        """Which side disagrees with the adjudicator: by a rejection of what it can compute, or in a comparison."""
-        sides = {each.disagrees for each in self.comparisons} - {None}
-        if self.adjudicator is not None:
-            sides |= self.failures.keys()
-        return "both" if len(sides) > 1 else sides.pop() if sides else None
-
-
-Open = Callable[[Target], Backend]
 
 
 def run(trial: Trial, open_backend: Open, lanes: Sequence[Lane] = tuple(Lane)) -> Outcome:
@@ -60,11 +24,13 @@ def run(trial: Trial, open_backend: Open, lanes: Sequence[Lane] = tuple(Lane)) -
     Args:
         trial: what to run.
         open_backend: gives the backend of a target; called for the two sides and the adjudicators.
-        lanes: those to run, of the case's own.
+        lanes: those to run, of the case's own; a check of something else than the output has none.
 
     Returns:
         The outcome; an error of a framework is part of it.
     """
+    if trial.case.check is not Check.OUTPUT:
+        return checks.run(trial, open_backend)
     try:
         return _run(trial, open_backend, lanes)
     except NotASum as error:
@@ -164,23 +130,6 @@ def _outcome(case: Case, reports: Sequence[_LaneReport]) -> Outcome:
     )
 
 
-def grade(failures: dict[str, Failure], comparisons: Sequence[Comparison]) -> Verdict:
-    """The verdict of a trial: its failures if any, else its worst comparison, else that it proved nothing."""
-    if "reference" in failures and failures["reference"].misfit:
-        return Verdict.WEAK  # the case file's shapes are laid out as the reference's: it is the file that is wrong
-    if any(failure.unsupported for failure in failures.values()):
-        return Verdict.UNSUPPORTED
-    if failures:
-        return Verdict(f"rejected_by_{next(iter(failures))}") if len(failures) == 1 else Verdict.REJECTED_BY_BOTH
-    verdicts = [each.verdict for each in comparisons]
-    differing = [verdict for verdict in verdicts if verdict not in AGREEMENT and verdict is not Verdict.WEAK]
-    if differing:
-        return max(differing, key=lambda verdict: verdict.rank)
-    if not verdicts or Verdict.WEAK in verdicts:
-        return Verdict.WEAK
-    return max(verdicts, key=lambda verdict: verdict.rank)
-
-
 def _diagnosis(reports: Sequence[_LaneReport]) -> Diagnosis | None:
     for report in reports:
         for each in report.comparisons:
@@ -191,12 +140,21 @@ def _diagnosis(reports: Sequence[_LaneReport]) -> Diagnosis | None:
 
 
 def _undocumented(case: Case, reports: Sequence[_LaneReport]) -> str:
-    if case.documented_shape is None:
-        return ""
-    found = []
-    for report in reports[:1]:
-        for side, seen in (("reference", report.expected), ("subject", report.actual)):
+    failures = {side: failure for report in reports for side, failure in report.failures.items()}
+    found = [f"the {side} refuses it {how}" for side, each in failures.items() if (how := _otherwise(case, each))]
+    if case.documented_shape is not None:
+        for side, seen in (("reference", reports[0].expected), ("subject", reports[0].actual)):
             shape = seen.outputs["output"].shape if "output" in seen.outputs else None
             if shape is not None and shape != case.documented_shape:
                 found.append(f"the document prints {case.documented_shape}, the {side} gives {shape}")
     return "; ".join(found)
+
+
+def _otherwise(case: Case, failure: Failure) -> str:
+    """In which way a refusal is not the one that is stated; empty if it is."""
+    phases, errors = case.refusal.phases, case.refusal.errors
+    if phases and failure.phase not in phases:
+        return f"at {failure.phase.value}, stated is {' or '.join(phase.value for phase in phases)}"
+    if errors and failure.type not in errors:
+        return f"with {failure.type}, stated is {' or '.join(errors)}"
+    return ""

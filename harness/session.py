@@ -15,6 +15,7 @@ from harness.backends import targets
 from harness.casefile import CaseFile
 from harness.errors import CaseFileError, HarnessError
 from harness.model import Lane, Target, Tier, Trial, Verdict
+from harness.outcome import Outcome
 from harness.protocol import Backend
 from harness.watchdog import Watchdog
 
@@ -162,7 +163,7 @@ class Session:
                 self._obstacles[broken.target] = str(broken)
                 return self.judged(trial_record.not_run_record(trial, origin, str(broken)))
             except Exception as error:  # our own, or memory that is not there: the trial is red, and none is lost
-                outcome = runner.Outcome(Verdict.WEAK, note=f"it could not be set up: {type(error).__name__}: {error}")
+                outcome = Outcome(Verdict.WEAK, note=f"it could not be set up: {type(error).__name__}: {error}")
         return self.judged(trial_record.to_record(trial, origin, outcome))
 
     def judged(self, record: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from harness.model import Expectation, Tier, Trial, Verdict
-from harness.runner import Outcome
+from harness.model import Case, Check, Expectation, Tier, Trial, Verdict
+from harness.outcome import Outcome
 from harness.watchdog import Death
 
 
@@ -32,6 +32,7 @@ def to_record(trial: Trial, origin: Origin, outcome: Outcome) -> dict[str, Any]:
         "family": case.family,
         "file": origin.file,
         "tier": str(origin.tier),
+        "check": str(case.check),
         "claims": list(case.claims),
         "values": jsonable(case.values),
         "swept": list(case.swept),
@@ -57,7 +58,7 @@ def to_record(trial: Trial, origin: Origin, outcome: Outcome) -> dict[str, Any]:
         "seconds": {name: round(value, 6) for name, value in outcome.seconds.items()},
         "error": failure
         and {"side": side, "phase": str(failure.phase.value), "type": failure.type, "message": failure.message},
-        "reproducer": reproducer(trial),
+        "reproducer": _again(trial, origin) if _needs_file(case) else reproducer(trial),
     }
 
 
@@ -80,6 +81,17 @@ def not_run_record(trial: Trial, origin: Origin, reason: str) -> dict[str, Any]:
     record = to_record(trial, origin, Outcome(Verdict.NOT_RUN))
     record["error"] = {"side": None, "phase": None, "type": str(Verdict.NOT_RUN), "message": reason}
     return record
+
+
+def _needs_file(case: Case) -> bool:
+    """Whether two calls with weights that fit do not say it all."""
+    return case.check is not Check.OUTPUT or any(side.load for side in case.sides.values())
+
+
+def _again(trial: Trial, origin: Origin) -> str:
+    """The command that runs this one trial of its case file again."""
+    name = trial.id.split("/", 2)[2]
+    return shlex.join(["python", "-m", "pytest", f"{origin.file}::{trial.case.family}::{name}"])
 
 
 def reproducer(trial: Trial) -> str:
@@ -133,7 +145,7 @@ def story(record: Mapping[str, Any]) -> str:
 def details(record: Mapping[str, Any]) -> list[str]:
     """Both calls and what each comparison measured, in lines."""
     lines = [f"{side:<10} {record[side]:<14} {record['calls'][side]}" for side in ("reference", "subject")]
-    lines += [_comparison(each) for each in record["comparisons"]]
+    lines += [_comparison(each) for each in record["comparisons"] if record["check"] == Check.OUTPUT]
     if record["disagrees"]:
         lines += [f"off        {record['disagrees']}, by the adjudicator ({record['adjudicator']})"]
     return lines

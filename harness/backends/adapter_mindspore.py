@@ -33,11 +33,12 @@ def conflict() -> Optional[str]:
 class Adapter(PipelineBackend):
     """MindSpore on the CPU, PyNative. Launches are blocking, so that an error belongs to its own trial."""
 
+    CALLED = "construct"
+
     def __init__(self, device: str = "cpu", mode: str = "", threads: int = 1) -> None:
         """Import MindSpore, choose the device and make launches synchronous."""
         os.environ.setdefault("GLOG_v", "3")
         self.mindspore = importlib.import_module("mindspore")
-        self.no_init = importlib.import_module("mindspore.nn.utils").no_init_parameters
         self.mindspore.set_device("CPU")
         self.mindspore.set_context(mode=self.mindspore.PYNATIVE_MODE)
         self.mindspore.runtime.launch_blocking()
@@ -73,8 +74,27 @@ class Adapter(PipelineBackend):
         """See PipelineBackend."""
         dict(layer.parameters_and_names())[name].set_data(self.mindspore.Tensor(array))
 
+    def load(self, layer: Any, state: Mapping[str, np.ndarray[Any, Any]], way: str) -> None:
+        """See PipelineBackend: ``set_data`` of each parameter, or ``load_param_into_net`` of all."""
+        if way == "set_data":
+            for name, array in state.items():
+                self.assign(layer, name, array)
+        elif way == "load_param_into_net":
+            parameters = {name: self.mindspore.Parameter(self.to_tensor(a), name=name) for name, a in state.items()}
+            self.mindspore.load_param_into_net(layer, parameters)
+        else:
+            super().load(layer, state, way)
+
+    def initial(self, state: Mapping[str, np.ndarray[Any, Any]]) -> Dict[str, Any]:
+        """See PipelineBackend: MindSpore's layers take each parameter's initial value by its name and ``_init``."""
+        return {f"{name}_init": self.to_tensor(array) for name, array in state.items()}
+
+    def seed(self, seed: int) -> None:
+        """See PipelineBackend."""
+        self.mindspore.set_seed(seed)
+
     def read(self, layer: Any, name: str) -> np.ndarray[Any, Any]:
-        """One parameter's value."""
+        """See PipelineBackend."""
         value: np.ndarray[Any, Any] = dict(layer.parameters_and_names())[name].asnumpy()
         return value
 

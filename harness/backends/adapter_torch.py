@@ -24,6 +24,8 @@ def conflict() -> Optional[str]:
 class Adapter(PipelineBackend):
     """Eager torch on the CPU. Layers are built in the inputs' dtype; outputs are detached."""
 
+    CALLED = "forward"
+
     def __init__(self, device: str = "cpu", mode: str = "", threads: int = 1) -> None:
         """Import torch and set its threads."""
         self.torch = importlib.import_module("torch")
@@ -61,8 +63,19 @@ class Adapter(PipelineBackend):
         with self.torch.no_grad():
             dict(layer.named_parameters())[name].copy_(self.torch.from_numpy(array))
 
+    def load(self, layer: Any, state: Mapping[str, np.ndarray[Any, Any]], way: str) -> None:
+        """See PipelineBackend: ``load_state_dict``."""
+        if way != "load_state_dict":
+            return super().load(layer, state, way)
+        layer.load_state_dict({name: self.to_tensor(array) for name, array in state.items()})
+        return None
+
+    def seed(self, seed: int) -> None:
+        """See PipelineBackend."""
+        self.torch.manual_seed(seed)
+
     def read(self, layer: Any, name: str) -> np.ndarray[Any, Any]:
-        """One parameter's value."""
+        """See PipelineBackend."""
         value: np.ndarray[Any, Any] = dict(layer.named_parameters())[name].detach().numpy()
         return value
 

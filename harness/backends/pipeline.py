@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 import numpy as np
 
-from harness.protocol import Failure, Observation, Phase, Request, Step
+from harness.protocol import Argument, Failure, Observation, Phase, Request, Step, literal
 
 Array = np.ndarray[Any, Any]
 
@@ -26,7 +26,14 @@ class PipelineBackend:
     """A backend whose framework has classes to construct and call, or functions of tensors.
 
     A framework's adapter fills in the hooks below that raise; the order of the phases and the errors are handled here.
+
+    Attributes:
+        CALLED: the method of a built layer that a call of it runs.
+        CONSTRUCTOR: the way to load a state by arguments of the constructor, for a framework that has it.
     """
+
+    CALLED = "__call__"
+    CONSTRUCTOR = "constructor"
 
     def resolve(self, call: str) -> Any:
         """The class or function with this dotted name. Raises AttributeError or ImportError where there is none."""
@@ -54,6 +61,22 @@ class PipelineBackend:
         """Set one parameter, whose shape has been checked."""
         raise NotImplementedError
 
+    def read(self, layer: Any, name: str) -> Array:
+        """One parameter's value."""
+        raise NotImplementedError
+
+    def load(self, layer: Any, state: Mapping[str, Array], way: str) -> None:
+        """Hand the state over in one of the framework's own ways, unchecked. Raises Absent where there is none such."""
+        raise Absent(f"no way to load a state by '{way}'")
+
+    def initial(self, state: Mapping[str, Array]) -> Dict[str, Any]:
+        """The constructor's arguments that make it start with this state. Raises Absent where it takes none."""
+        raise Absent(f"no way to load a state by '{self.CONSTRUCTOR}'")
+
+    def seed(self, seed: int) -> None:
+        """Set the framework's generator."""
+        raise NotImplementedError
+
     def prepare(self, layer: Any, request: Request) -> Any:
         """A chance to bring a freshly built step to the request's dtype or mode."""
         return layer
@@ -67,14 +90,20 @@ class PipelineBackend:
         phase = Phase.CONSTRUCT
         start = time.perf_counter()
         try:
-            steps = [self._construct(step, request) for step in request.steps]
+            if request.seed is not None:
+                self.seed(request.seed)
+            steps = [self._construct(step, request) for step in self._initialised(request)]
+            layer = steps[request.layer]
             phase = Phase.LOAD
             if request.state is not None:
-                self._load(steps[request.layer], request.state)
-            phase = Phase.CALL
-            output = self._call(steps, request)
-            phase = Phase.FETCH
-            outputs = self.to_arrays(output)
+                self._load(layer, request.state, request.load)
+            phase = Phase.FETCH if request.want == "state" else Phase.CALL
+            if request.want == "state":
+                outputs = {name: self.read(layer, name) for name in self.parameters(layer)}
+            else:
+                output = self._call(steps, request)
+                phase = Phase.FETCH
+                outputs = self.to_arrays(output)
         except Exception as error:
             unsupported = isinstance(error, Absent) or self.unsupported(error)
             misfit = isinstance(error, StateMismatch)
@@ -87,17 +116,53 @@ class PipelineBackend:
         built = [(step, self._construct(step, request)) for step in request.steps]
         return [self.parameters(thing) if inspect.isclass(self.resolve(step.call)) else {} for step, thing in built]
 
-    def _construct(self, step: Step, request: Request) -> Callable[..., Any]:
+    def signature(self, call: str, of: str) -> List[Argument]:
+        """See :class:`harness.protocol.Backend`."""
         try:
-            thing = self.resolve(step.call)
-        except (AttributeError, ImportError) as error:
-            raise Absent(f"there is no {step.call}: {error}") from error
-        if inspect.isclass(thing):
-            built: Callable[..., Any] = self.prepare(thing(*step.args, **step.kwargs), request)
-            return built
-        return lambda *tensors: thing(*tensors, *step.args, **step.kwargs)
+            thing = self._find(call)
+            # A class's own signature is its constructor's; that of a function has no second one.
+            parameters = inspect.signature(getattr(thing, self.CALLED) if of == "call" else thing).parameters
+        except (Absent, AttributeError, ValueError, TypeError) as error:
+            raise LookupError(f"{call} does not tell its signature: {error}") from error
+        return [
+            Argument(name, None if each.default is each.empty else literal(each.default))
+            for name, each in parameters.items()
+            if name != "self"
+        ]
 
-    def _load(self, layer: Any, state: Mapping[str, Array]) -> None:
+    def _find(self, call: str) -> Any:
+        try:
+            return self.resolve(call)
+        except (AttributeError, ImportError) as error:
+            raise Absent(f"there is no {call}: {error}") from error
+
+    def _initialised(self, request: Request) -> List[Step]:
+        steps = list(request.steps)
+        if request.load == self.CONSTRUCTOR and request.state is not None:
+            step = steps[request.layer]
+            steps[request.layer] = Step(step.call, {**step.kwargs, **self.initial(request.state)}, step.args)
+        return steps
+
+    def _construct(self, step: Step, request: Request) -> Callable[..., Any]:
+        thing = self._find(step.call)
+        args, kwargs = [self._value(each) for each in step.args], {k: self._value(v) for k, v in step.kwargs.items()}
+        if inspect.isclass(thing):
+            built: Callable[..., Any] = self.prepare(thing(*args, **kwargs), request)
+            return built
+        return lambda *tensors: thing(*tensors, *args, **kwargs)
+
+    def _value(self, value: Any) -> Any:
+        """An argument with every step within it built or called."""
+        if isinstance(value, Step):
+            args, kwargs = map(self._value, value.args), {k: self._value(v) for k, v in value.kwargs.items()}
+            return self._find(value.call)(*args, **kwargs)
+        return tuple(map(self._value, value)) if isinstance(value, tuple) else value
+
+    def _load(self, layer: Any, state: Mapping[str, Array], way: str) -> None:
+        if way:
+            if way != self.CONSTRUCTOR:
+                self.load(layer, state, way)
+            return
         # Frameworks are lenient here (MindSpore's set_data takes any shape without a word), so the check is ours.
         built, given = self.parameters(layer), {name: array.shape for name, array in state.items()}
         if built != given:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -17,7 +18,10 @@ def axis(value: Any, index: int) -> Any:
     return value[index] if isinstance(value, tuple) else value
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {"axis": axis, "abs": abs, "len": len, "max": max, "min": min, "sum": sum}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{"axis": axis, "abs": abs, "len": len, "max": max, "min": min, "sum": sum},
+    "sqrt": math.sqrt,
+}
 CONSTANTS = {"true": True, "false": False, "none": None, "True": True, "False": False, "None": None}
 RESERVED = FUNCTIONS.keys() | CONSTANTS.keys()
 

@@ -8,10 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from harness.casefile.checks import Stated
 from harness.casefile.expressions import evaluate_tree
 from harness.casefile.sides import SideSpec
 from harness.casefile.sweep import Coverage, Exclusion, Row, count_excluded, enumerate_rows
-from harness.model import Case, Claim, Expectation, Lane, Parameter, Side, Tier, Tolerance
+from harness.model import Case, Claim, Expectation, Lane, Parameter, Tier, Tolerance
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,16 @@ class Document:
 
 
 @dataclass(frozen=True)
+class Unchecked:
+    """A statement of a document that no trial can judge, and why."""
+
+    document: str
+    where: str
+    says: str
+    because: str
+
+
+@dataclass(frozen=True)
 class CaseFile:
     """One layer's case file."""
 
@@ -34,6 +45,7 @@ class CaseFile:
     documents: Mapping[str, Document]
     claims: tuple[Claim, ...]
     families: tuple[Family, ...]
+    unchecked: tuple[Unchecked, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,7 @@ class Family:
     sides: Mapping[str, SideSpec]
     output_shape: Any
     tolerances: Mapping[str, Tolerance]
+    stated: Stated
 
     @cached_property
     def _enumerated(self) -> tuple[list[Row], Coverage]:
@@ -90,13 +103,17 @@ class Family:
             swept=tuple(self.sweep),
             inputs=evaluate_tree(self.inputs, names),
             state=_parameters(self.state, names, self.sides),
-            sides={framework: Side(spec.steps(names), spec.layer) for framework, spec in self.sides.items()},
+            sides={framework: spec.side(names) for framework, spec in self.sides.items()},
             claims=self.claims,
             expect=self.expect,
             lanes=self.lanes,
             align=self.align,
             documented_shape=shape,
             tolerances=self.tolerances,
+            check=self.stated.check,
+            side=self.stated.side,
+            stated=self.stated.evaluate(names),
+            refusal=self.stated.refusal,
         )
 
 
@@ -133,7 +150,8 @@ def _parameters(state: Mapping[str, Any], names: Row, sides: Mapping[str, SideSp
                 name=name,
                 shape=entry["shape"],
                 names={side: place["name"] for side, place in places.items() if "name" in place},
-                expand_dims={side: place["expand_dims"] for side, place in places.items() if "expand_dims" in place},
+                expand_dims={side: at for side in places if (at := places[side].get("expand_dims")) is not None},
+                swap={side: place["swap"] for side, place in places.items() if "swap" in place},
                 lacking=frozenset(side for side, spec in sides.items() if name in spec.lacks),
             )
         )

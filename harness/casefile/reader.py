@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.casefile.checks import stated, swept_parameters
 from harness.casefile.expressions import RESERVED, Expression, ExpressionError, compile_tree, expressions_in, plain
-from harness.casefile.families import CaseFile, Document, Family, derived, word
+from harness.casefile.families import CaseFile, Document, Family, Unchecked, derived, word
 from harness.casefile.sides import Part, SideSpec, side_spec
 from harness.casefile.source import Source, read
 from harness.casefile.sweep import Exclusion, exclusion
 from harness.errors import CaseFileError, did_you_mean
-from harness.model import Case, Claim, Expectation, Lane, Tier, Tolerance
+from harness.model import PARAMETER, Case, Claim, Expectation, Lane, Tier, Tolerance
 
 Tree = Mapping[str, Any]
 SIDES = 2
@@ -36,7 +37,7 @@ def load(path: Path, frameworks: Iterable[str], *, expand: bool = True) -> CaseF
     claims = reader.claims()
     families = tuple(reader.family(name) for name in source.data["families"])
     reader.check_claims(claims, families)
-    return CaseFile(path, reader.layer, reader.documents(), claims, families)
+    return CaseFile(path, reader.layer, reader.documents(), claims, families, reader.unchecked())
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,27 @@ class _Reader:
 
     def claims(self) -> tuple[Claim, ...]:
         """The claims, each of a known document."""
-        documents = self.data.get("documents", {})
         for id, entry in self.data.get("claims", {}).items():
-            if entry["document"] not in documents:
-                hint = did_you_mean(entry["document"], documents)
-                raise self.source.error(["claims", id, "document"], f"unknown document '{entry['document']}'", hint)
+            self._check_document(["claims", id], entry)
         return tuple(
             Claim(str(id), self.layer, str(entry["document"]), str(entry["where"]), str(entry["says"]))
             for id, entry in self.data.get("claims", {}).items()
         )
+
+    def unchecked(self) -> tuple[Unchecked, ...]:
+        """The statements that no trial can judge, each of a known document."""
+        for index, entry in enumerate(self.data.get("unchecked", ())):
+            self._check_document(["unchecked", index], entry)
+        return tuple(
+            Unchecked(**{str(key): str(value) for key, value in entry.items()})
+            for entry in self.data.get("unchecked", ())
+        )
+
+    def _check_document(self, key: Sequence[str | int], entry: Tree) -> None:
+        documents = self.data.get("documents", {})
+        if entry["document"] not in documents:
+            hint = did_you_mean(entry["document"], documents)
+            raise self.source.error([*key, "document"], f"unknown document '{entry['document']}'", hint)
 
     def check_claims(self, claims: Sequence[Claim], families: Sequence[Family]) -> None:
         """Each claim is tested by a family."""
@@ -97,7 +110,9 @@ class _Reader:
         """One family, merged with the layer's part, checked, and expanded once."""
         key, entry = ["families", name], self.data["families"][name]
         self._check_reason(key, entry)
-        sweep = self._sweep([*key, "sweep"], entry.get("sweep", {}))
+        state = self._state(key, entry)
+        says = stated(self.source, key, entry, self.frameworks, list(state))
+        sweep = {**self._sweep([*key, "sweep"], entry.get("sweep", {})), **swept_parameters(says)}
         fixed = {str(k): plain(v) for k, v in {**self.data.get("values", {}), **entry.get("values", {})}.items()}
         fixed = {k: v for k, v in fixed.items() if k not in sweep}
         self._check_reserved(key, entry)
@@ -111,7 +126,7 @@ class _Reader:
             tier=Tier(entry.get("tier", "default")),
             lanes=self._lanes(entry),
             dtypes=tuple(map(str, entry.get("dtypes", self.data.get("dtypes", ["float32"])))),
-            expect=Expectation(entry["expect"]),
+            expect=self._expectation(key, entry),
             align=bool(entry.get("align", True)),
             fixed=fixed,
             sweep=sweep,
@@ -119,10 +134,11 @@ class _Reader:
             exclusions=self._exclusions(key, entry.get("exclude", ()), _Names(sweep, fixed, derive, known)),
             derive=derive,
             inputs=self._compiled(["inputs"], self.data["inputs"]),
-            state=self._compiled(["state"], self.data.get("state", {})),
+            state=self._compiled(["state"], state),
             sides={framework: self._side(key, framework, entry) for framework in self.frameworks},
             output_shape=self._compiled([*key, "output_shape"], entry.get("output_shape")),
             tolerances={str(k): Tolerance(**v) for k, v in self.data.get("tolerance", {}).items()},
+            stated=says,
         )
         parts = self._parts(key, family)
         self._check_names(key, family, parts, known)
@@ -138,6 +154,25 @@ class _Reader:
             if claim not in self.data.get("claims", {}):
                 hint = did_you_mean(claim, self.data.get("claims", {}))
                 raise self.source.error([*key, "claims", index], f"unknown claim '{claim}'", hint)
+
+    def _expectation(self, key: Sequence[str], entry: Tree) -> Expectation:
+        if "expect" in entry:
+            return Expectation(entry["expect"])
+        if "check" not in entry:
+            raise self.source.error(
+                key, "the key 'expect' is missing", "expected a family with 'expect': what the document says"
+            )
+        return Expectation.EQUAL
+
+    def _state(self, key: Sequence[str], entry: Tree) -> dict[str, Any]:
+        """The layer's state map with what the family says differently."""
+        state, changes = dict(self.data.get("state", {})), entry.get("state", {})
+        for name, change in changes.items():
+            if name not in state:
+                hint = did_you_mean(name, state)
+                raise self.source.error([*key, "state", name], f"unknown state '{name}'", hint)
+            state[name] = {**state[name], **change}
+        return state
 
     def _lanes(self, entry: Tree) -> tuple[Lane, ...]:
         # A layer with a tolerance table has no accumulation to keep exact.
@@ -229,6 +264,7 @@ class _Reader:
             (("inputs",), family.inputs),
             (("state",), family.state),
             ((*key, "output_shape"), family.output_shape),
+            ((*key, "distribution"), family.stated.distribution),
             *(part for spec in family.sides.values() for part in spec.parts),
         ]
 
@@ -238,7 +274,7 @@ class _Reader:
         found = [expression for _, tree in parts for _, expression in expressions_in(tree)]
         used = {name for expression in found for name in _reached(expression, family.derive)}
         for name in family.sweep:
-            if name not in used:
+            if name not in used and name != PARAMETER:
                 raise self.source.error([*key, "sweep", name], f"nothing uses the swept name '{name}'")
 
     def _check_expansion(self, key: Sequence[str], family: Family, parts: Iterable[Part]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from harness.casefile.expressions import ExpressionError, compile_tree, evaluate_tree
 from harness.casefile.source import Key, Source
 from harness.errors import did_you_mean
+from harness.model import Side
 from harness.protocol import Step
 
 Part = tuple[tuple[str | int, ...], Any]
@@ -24,6 +25,7 @@ class SideSpec:
         parts: the same arguments by their place in the file.
         layer: index of the step that owns the state.
         lacks: state names that this side does not have in this family.
+        load: the framework's own way that takes the state, or an expression for it; empty for the harness's.
     """
 
     calls: tuple[str, ...]
@@ -31,13 +33,22 @@ class SideSpec:
     parts: tuple[Part, ...]
     layer: int
     lacks: frozenset[str]
+    load: Any = ""
 
-    def steps(self, names: Mapping[str, Any]) -> tuple[Step, ...]:
-        """The steps under these names."""
-        return tuple(
-            Step(call, evaluate_tree(arguments, names))
+    def side(self, names: Mapping[str, Any]) -> Side:
+        """The pipeline under these names."""
+        steps = (
+            Step(call, {name: _built(value) for name, value in evaluate_tree(arguments, names).items()})
             for call, arguments in zip(self.calls, self.arguments, strict=True)
         )
+        return Side(tuple(steps), self.layer, evaluate_tree(self.load, names))
+
+
+def _built(value: Any) -> Any:
+    """An argument; a mapping with a call in it is a step to be taken where it stands."""
+    if isinstance(value, dict) and "call" in value:
+        return Step(value["call"], {name: _built(each) for name, each in value.get("with", {}).items()})
+    return value
 
 
 def side_spec(
@@ -63,6 +74,7 @@ def side_spec(
         ((framework, "with"), {name: tree for name, tree in kept.items() if name not in changed}),
         ((*key, "with"), changed),
         *(part for _, part in then),
+        ((*key, "load"), load := _compile(source, (*key, "load"), change.get("load", ""))),
     ]
     return SideSpec(
         calls=(*(call for call, _ in before), str(change.get("call", layer["call"])), *(call for call, _ in then)),
@@ -70,6 +82,7 @@ def side_spec(
         parts=tuple(parts),
         layer=len(before),
         lacks=frozenset(map(str, change.get("lacks", ()))),
+        load=load,
     )
 
 

@@ -14,6 +14,7 @@ from harness.backends import targets
 from harness.commands import Subparsers, declare
 from harness.errors import HarnessError
 from harness.model import Case, Expectation, Lane, Target, Tier, Tolerance, Trial
+from harness.outcome import Open
 from harness.protocol import Backend, Step
 from harness.records import dump
 
@@ -86,7 +87,7 @@ def _as_asked(case: Case, arguments: argparse.Namespace) -> Case:
     return case
 
 
-def _opener(arguments: argparse.Namespace) -> runner.Open:
+def _opener(arguments: argparse.Namespace) -> Open:
     def open_backend(target: Target) -> Backend:
         return targets.backend(target, max(arguments.threads, 1))
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from harness.model import Comparison, Expectation, Lane, Parameter, Side, Tier, Tolerance, Trial, Verdict
-from harness.protocol import Backend, Failure, Observation, Phase, Request, Step
-from harness.runner import Outcome, grade, run
+from harness.outcome import Outcome, grade
+from harness.protocol import Argument, Backend, Failure, Observation, Phase, Request, Step
+from harness.runner import run
 from harness.tests.mini import HONEST, MINI, open_backend, trial
 from harness.tolerance import exact_limit
 from harness.trial_record import Origin, to_record
@@ -37,6 +38,9 @@ class Spy:
     def observe(self, request: Request) -> Observation:
         self.requests.append(request)
         return self.backend.observe(request)
+
+    def signature(self, call: str, of: str) -> Sequence[Argument]:
+        return self.backend.signature(call, of)
 
 
 def requests_of(wanted: Trial) -> list[Request]:
@@ -270,6 +274,9 @@ class Stub:
 
     def observe(self, request: Request) -> Observation:
         return Observation({"output": request.inputs[0] + np.float32(self.added)}, None, 0.0)
+
+    def signature(self, call: str, of: str) -> Sequence[Argument]:
+        raise LookupError(call)
 
 
 @pytest.mark.parametrize(

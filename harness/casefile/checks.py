@@ -1,0 +1,101 @@
+"""What a family states besides an output: a signature, initial values, or how a call is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.casefile.expressions import compile_tree, evaluate_tree, plain
+from harness.casefile.source import Source
+from harness.model import DISTRIBUTIONS, OTHERS, PARAMETER, Check, Initial, Refusal, Signature
+from harness.protocol import Argument, Phase, literal
+
+Key = Sequence[str | int]
+_NEEDED = {Check.SIGNATURE: "side", Check.INIT: "tensor"}
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What a family states, with expressions where they may stand.
+
+    Attributes:
+        check: what is held against the document.
+        side: the framework that is spoken of; empty for both.
+        signature: for a check of the signature.
+        tensor: for a check of initial values, the parameter.
+        distribution: its kind and arguments, compiled; ``None`` to hold both sides against each other.
+        refusal: how the call is refused.
+    """
+
+    check: Check
+    side: str
+    signature: Signature | None
+    tensor: str
+    distribution: Any
+    refusal: Refusal
+
+    def evaluate(self, names: Mapping[str, Any]) -> Signature | Initial | None:
+        """What is stated under these names."""
+        if self.check is not Check.INIT:
+            return self.signature
+        kind, *arguments = evaluate_tree(self.distribution, names) or ("",)
+        return Initial(self.tensor, str(kind), tuple(map(float, arguments)))
+
+
+def stated(source: Source, key: Key, entry: Mapping[str, Any], sides: Sequence[str], tensors: Sequence[str]) -> Stated:
+    """Read what the family states. Raises CaseFileError where it does not fit the check."""
+    check = Check(entry.get("check", "output"))
+    if check in _NEEDED and _NEEDED[check] not in entry:
+        raise source.error(key, f"the key '{_NEEDED[check]}' is missing", f"a check of {check} needs it")
+    for name, allowed in (("side", sides), ("tensor", tensors)):
+        if name in entry and entry[name] not in allowed:
+            raise source.error([*key, name], f"no {name} '{entry[name]}'", f"expected one of {', '.join(allowed)}")
+    _check_distribution(source, [*key, "distribution"], entry)
+    return Stated(
+        check=check,
+        side=str(entry.get("side", "")),
+        signature=_signature(source, key, entry) if check is Check.SIGNATURE else None,
+        tensor=str(entry.get("tensor", "")),
+        distribution=compile_tree(entry.get("distribution")),
+        refusal=Refusal(tuple(map(Phase, entry.get("phase", ()))), tuple(map(str, entry.get("error", ())))),
+    )
+
+
+def swept_parameters(stated: Stated) -> dict[str, tuple[str, ...]]:
+    """The sweep of a check of a signature: every stated name, and whether there are more."""
+    if stated.signature is None:
+        return {}
+    named = [*(each.name for each in stated.signature.parameters), *stated.signature.lacks]
+    return {PARAMETER: (*named, OTHERS) if stated.signature.complete else tuple(named)}
+
+
+def _signature(source: Source, key: Key, entry: Mapping[str, Any]) -> Signature:
+    written = entry.get("parameters", entry.get("has", ()))
+    if not written and "lacks" not in entry:
+        raise source.error(key, "a check of a signature states nothing", "add 'parameters', 'has' or 'lacks'")
+    return Signature(
+        of=str(entry.get("of", "constructor")),
+        parameters=tuple(_argument(each) for each in written),
+        complete="parameters" in entry,
+        lacks=tuple(map(str, entry.get("lacks", ()))),
+    )
+
+
+def _argument(written: Any) -> Argument:
+    if isinstance(written, Mapping):
+        ((name, default),) = written.items()
+        return Argument(str(name), literal(plain(default)))
+    return Argument(str(written))
+
+
+def _check_distribution(source: Source, key: Key, entry: Mapping[str, Any]) -> None:
+    if "distribution" not in entry:
+        return
+    kind, *arguments = entry["distribution"]
+    if str(kind).startswith("="):
+        return  # known once it is computed
+    if kind not in DISTRIBUTIONS:
+        raise source.error([*key, 0], f"unknown distribution '{kind}'", f"expected one of {', '.join(DISTRIBUTIONS)}")
+    if len(arguments) != DISTRIBUTIONS[kind]:
+        raise source.error(key, f"{kind} takes {DISTRIBUTIONS[kind]} numbers", f"found {len(arguments)}")
