@@ -44,7 +44,10 @@ families:
       - {when: p >= k, because: torch rejects it}
     expect: equal
 """
-LAYER_KEYS = "claims, derive, documents, dtypes, families, inputs, jax, layer, mindspore, state, tolerance, torch, unchecked, values"
+LAYER_KEYS = (
+    "claims, derive, documents, dtypes, families, inputs, jax, layer, mindspore, state, tolerance, torch, "
+    "unchecked, values"
+)
 
 
 def edited(*edits: tuple[str, str]) -> str:
