@@ -18,9 +18,19 @@ def axis(value: Any, index: int) -> Any:
     return value[index] if isinstance(value, tuple) else value
 
 
+def is_tuple(value: Any) -> bool:
+    """Whether the value has one entry for each axis and is not one number for all."""
+    return isinstance(value, tuple)
+
+
+def is_text(value: Any) -> bool:
+    """Whether the value is a word, as 'same' is."""
+    return isinstance(value, str)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{"axis": axis, "abs": abs, "len": len, "max": max, "min": min, "sum": sum},
-    "sqrt": math.sqrt,
+    **{"is_tuple": is_tuple, "is_text": is_text, "sqrt": math.sqrt},
 }
 CONSTANTS = {"true": True, "false": False, "none": None, "True": True, "False": False, "None": None}
 RESERVED = FUNCTIONS.keys() | CONSTANTS.keys()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.casefile.checks import Stated
-from harness.casefile.expressions import evaluate_tree
+from harness.casefile.expressions import Expression, evaluate_tree
 from harness.casefile.sides import SideSpec
 from harness.casefile.sweep import Coverage, Exclusion, Row, count_excluded, enumerate_rows
 from harness.model import Case, Claim, Expectation, Lane, Parameter, Tier, Tolerance
@@ -37,6 +37,35 @@ class Unchecked:
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """How one side's call is written on the other side.
+
+    Attributes:
+        says: what it does, in a line.
+        given: the framework whose call is the pattern: a single call, whose arguments give the names their values.
+        documented: the claim that states it, where a document does.
+        when: the domain; ``None`` for every call that the pattern fits.
+        family: both pipelines and all else that makes a case of them; it sweeps nothing.
+        verified_by: the families that put it to the test, over its domain.
+    """
+
+    name: str
+    says: str
+    given: str
+    documented: str
+    when: Expression | None
+    family: Family
+    verified_by: tuple[str, ...]
+
+    @property
+    def pattern(self) -> Mapping[str, Any]:
+        """The arguments of the given side's call: names to bind, and expressions or constants to be met."""
+        spec = self.family.sides[self.given]
+        arguments: Mapping[str, Any] = spec.arguments[spec.layer]
+        return arguments
+
+
+@dataclass(frozen=True)
 class CaseFile:
     """One layer's case file."""
 
@@ -46,6 +75,7 @@ class CaseFile:
     claims: tuple[Claim, ...]
     families: tuple[Family, ...]
     unchecked: tuple[Unchecked, ...] = ()
+    recipes: tuple[Recipe, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,14 +119,22 @@ class Family:
 
     def cases(self) -> list[Case]:
         """Every case, in sweep order."""
-        return [self._case(row) for row in self._enumerated[0]]
+        return [self.case(row) for row in self._enumerated[0]]
 
-    def _case(self, row: Row) -> Case:
-        values = {**self.fixed, **row}
-        names = derived(self.derive, values)
+    def names(self, row: Row) -> dict[str, Any]:
+        """The values of one row: fixed, swept and derived. Raises ExpressionError where one cannot be computed."""
+        return derived(self.derive, {**self.fixed, **row})
+
+    def identify(self, row: Row) -> str:
+        """The id of a row's case."""
+        return f"{self.stem}/{self.name}/{encode(row)}"
+
+    def case(self, row: Row) -> Case:
+        """The case of one row, of the sweep or beyond it. Raises ExpressionError where it cannot be computed."""
+        values, names = {**self.fixed, **row}, self.names(row)
         shape = evaluate_tree(self.output_shape, names)
         return Case(
-            id=f"{self.stem}/{self.name}/{encode(row)}",
+            id=self.identify(row),
             layer=self.layer,
             family=self.name,
             values=values,

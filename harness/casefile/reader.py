@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.casefile.checks import stated, swept_parameters
 from harness.casefile.expressions import RESERVED, Expression, ExpressionError, compile_tree, expressions_in, plain
-from harness.casefile.families import CaseFile, Document, Family, Unchecked, derived, word
+from harness.casefile.families import CaseFile, Document, Family, Recipe, Unchecked, derived, word
 from harness.casefile.sides import Part, SideSpec, side_spec
 from harness.casefile.source import Source, read
 from harness.casefile.sweep import Exclusion, exclusion
@@ -37,7 +37,8 @@ def load(path: Path, frameworks: Iterable[str], *, expand: bool = True) -> CaseF
     claims = reader.claims()
     families = tuple(reader.family(name) for name in source.data["families"])
     reader.check_claims(claims, families)
-    return CaseFile(path, reader.layer, reader.documents(), claims, families, reader.unchecked())
+    recipes = tuple(reader.recipe(name, families) for name in source.data.get("recipes", {}))
+    return CaseFile(path, reader.layer, reader.documents(), claims, families, reader.unchecked(), recipes)
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,43 @@ class _Reader:
         """One family, merged with the layer's part, checked, and expanded once."""
         key, entry = ["families", name], self.data["families"][name]
         self._check_reason(key, entry)
+        if "recipe" not in entry:
+            return self._build(key, entry)
+        recipe = self._recipe_of(key, entry)
+        own = {part: recipe[part] for part in ("derive", *self.frameworks) if part in recipe}
+        return self._build(key, {"expect": "equal", **own, **entry}, recipe.get("when"))
+
+    def recipe(self, name: str, families: Sequence[Family]) -> Recipe:
+        """One recipe, with the families that verify it. Its pattern gives names, and so need not know all values."""
+        key, entry = ["recipes", name], self.data["recipes"][name]
+        given = str(entry.get("from", next(name for name in self.data if name in self.frameworks)))
+        if given not in self.frameworks:
+            raise self.source.error([*key, "from"], f"no side '{given}'", did_you_mean(given, self.frameworks))
+        if entry.get("documented", "") not in {"", *self.data.get("claims", {})}:
+            hint = did_you_mean(entry["documented"], self.data["claims"])
+            raise self.source.error([*key, "documented"], f"unknown claim '{entry['documented']}'", hint)
+        verifying = tuple(
+            family.name for family in families if self.data["families"][family.name].get("recipe") == name
+        )
+        if not verifying:
+            raise self.source.error(key, "no family verifies this recipe", f"add a family with 'recipe: {name}'")
+        change = entry.get(given, {})
+        if "before" in change or "then" in change:
+            raise self.source.error([*key, given], "a pattern is a single call", "without 'before' and 'then'")
+        family = self._build(key, {"expect": "equal", **entry}, given=given)
+        when = self._compiled([*key, "when"], "=" + str(entry["when"]).lstrip("= ")) if "when" in entry else None
+        return Recipe(str(name), str(entry["says"]), given, str(entry.get("documented", "")), when, family, verifying)
+
+    def _recipe_of(self, key: Sequence[str], entry: Tree) -> Tree:
+        recipes: Tree = self.data.get("recipes", {})
+        if entry["recipe"] not in recipes:
+            hint = did_you_mean(entry["recipe"], recipes)
+            raise self.source.error([*key, "recipe"], f"unknown recipe '{entry['recipe']}'", hint)
+        recipe: Tree = recipes[entry["recipe"]]
+        return recipe
+
+    def _build(self, key: Sequence[str], entry: Tree, domain: Any = None, given: str = "") -> Family:
+        """A family of these entries; one without a sweep that a recipe is made of if its given side is named."""
         state = self._state(key, entry)
         says = stated(self.source, key, entry, self.frameworks, list(state))
         sweep = {**self._sweep([*key, "sweep"], entry.get("sweep", {})), **swept_parameters(says)}
@@ -117,9 +155,13 @@ class _Reader:
         fixed = {k: v for k, v in fixed.items() if k not in sweep}
         self._check_reserved(key, entry)
         derive = self._derive(key, entry)
-        known = self._check_derived(self._derive_parts(key, derive), {*fixed, *sweep})
+        sides = {framework: self._side(key, framework, entry) for framework in self.frameworks}
+        bound = _plain_names(sides[given]) if given else set()
+        known = self._check_derived(self._derive_parts(key, derive), {*fixed, *sweep, *bound})
+        names = _Names(sweep, fixed, derive, known)
+        exclusions = self._exclusions(key, entry.get("exclude", ()), names)
         family = Family(
-            name=str(name),
+            name=str(key[1]),
             stem=self.path.stem,
             layer=self.layer,
             claims=tuple(map(str, entry.get("claims", ()))),
@@ -131,20 +173,29 @@ class _Reader:
             fixed=fixed,
             sweep=sweep,
             strength=entry.get("cover"),
-            exclusions=self._exclusions(key, entry.get("exclude", ()), _Names(sweep, fixed, derive, known)),
+            exclusions=(*exclusions, *self._outside(key, domain, names)),
             derive=derive,
             inputs=self._compiled(["inputs"], self.data["inputs"]),
             state=self._compiled(["state"], state),
-            sides={framework: self._side(key, framework, entry) for framework in self.frameworks},
+            sides=sides,
             output_shape=self._compiled([*key, "output_shape"], entry.get("output_shape")),
             tolerances={str(k): Tolerance(**v) for k, v in self.data.get("tolerance", {}).items()},
             stated=says,
         )
         parts = self._parts(key, family)
         self._check_names(key, family, parts, known)
-        if self.expand:
+        if self.expand and not given:
             self._check_expansion(key, family, parts)
         return family
+
+    def _outside(self, key: Sequence[str], domain: Any, names: _Names) -> list[Exclusion]:
+        """What a recipe's domain leaves out of the sweep of a family that verifies it."""
+        if domain is None:
+            return []
+        place = [*key, "recipe"]
+        expression = self._compiled(place, f"=not ({str(domain).lstrip('= ')})")
+        self._check_tree(place, expression, names.known)
+        return [self._tabulate(key, place, expression, names)]
 
     def _check_reason(self, key: Sequence[str], entry: Tree) -> None:
         if "claims" not in entry and "because" not in entry:
@@ -208,7 +259,7 @@ class _Reader:
         return {**shared, **self._compiled([*key, "derive"], entry.get("derive", {}))}
 
     def _derive_parts(self, key: Sequence[str], derive: Tree) -> list[Part]:
-        own = self.data["families"][key[1]].get("derive", {})
+        own = self.data[key[0]][key[1]].get("derive", {})
         return [((*key, "derive", name) if name in own else ("derive", name), tree) for name, tree in derive.items()]
 
     def _check_derived(self, parts: Iterable[Part], known: set[str]) -> set[str]:
@@ -298,6 +349,12 @@ class _Reader:
                 if type(extent) is not int or extent < 0:
                     problem = f"the extent is {extent!r} in {case.id}"
                     raise self.source.error([*place, index], problem, "expected a whole number, zero or more")
+
+
+def _plain_names(spec: SideSpec) -> set[str]:
+    """The names that stand alone as an argument, and so get their value from a call."""
+    arguments = spec.arguments[spec.layer].values()
+    return {each.text for each in arguments if isinstance(each, Expression) and each.names == (each.text,)}
 
 
 def _reached(expression: Expression, derive: Mapping[str, Any]) -> set[str]:

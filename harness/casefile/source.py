@@ -101,7 +101,7 @@ def _validator(schema: str, names: tuple[str, ...]) -> Draft202012Validator:
     text = (Path(__file__).parent / f"{schema}.schema.json").read_text(encoding="utf-8")
     tree = json.loads(text)
     # A framework is known by its adapter file, so the schema learns the side names here.
-    for owner, reference in (("", "side"), ("family", "side_change")):
+    for owner, reference in (("", "side"), ("family", "side_change"), ("recipe", "side_change")):
         holder = tree.get("$defs", {}).get(owner, tree) if owner else tree
         for name in names:
             holder["properties"].setdefault(name, {"$ref": f"#/$defs/{reference}"})
