@@ -118,7 +118,12 @@ def reproducer(trial: Trial) -> str:
 
 def reason(record: Mapping[str, Any]) -> str:
     """Why a trial is not as expected, in one line."""
-    parts = [f"{record['layer']}: expected {record['expected']}, got {record['verdict']}"]
+    return "; ".join([f"{record['layer']}: expected {record['expected']}, got {record['verdict']}", *evidence(record)])
+
+
+def evidence(record: Mapping[str, Any]) -> list[str]:
+    """What speaks for the verdict, in words."""
+    parts = []
     if record["diagnosis"]:
         parts.append(record["diagnosis"]["says"])
     if record["undocumented"]:
@@ -132,7 +137,7 @@ def reason(record: Mapping[str, Any]) -> str:
         parts.append(record["note"])
     if record["verdict"] == Verdict.WEAK and record["comparisons"]:
         parts.append(f"the comparison would not have caught: {', '.join(missed)}")
-    return "; ".join(parts)
+    return parts
 
 
 def story(record: Mapping[str, Any]) -> str:

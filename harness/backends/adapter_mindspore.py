@@ -16,6 +16,13 @@ PACKAGE = "mindspore"
 DEVICES = ("cpu",)
 MODES = ("",)
 REQUIRES = "mindspore>=2.10,<2.11"
+# How its code is written, where the harness writes some.
+DIALECT = {
+    "tensor": "mindspore.Tensor({array})",
+    "array": "{tensor}.asnumpy()",
+    "read": "{layer}.{name}.asnumpy()",
+    "write": "{layer}.{name}.set_data(mindspore.Tensor({array}))",
+}
 # By these words MindSpore says that a computation or a dtype has no kernel on the device.
 LACKING = ("Select CPU operator", "unsupported data type", "Unsupported op", "is not supported on CPU")
 

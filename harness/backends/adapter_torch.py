@@ -14,6 +14,13 @@ PACKAGE = "torch"
 DEVICES = ("cpu",)
 MODES = ("",)
 REQUIRES = "torch>=2.13,<2.14"
+# How its code is written, where the harness writes some.
+DIALECT = {
+    "tensor": "torch.from_numpy({array})",
+    "array": "{tensor}.detach().numpy()",
+    "read": "{layer}.{name}.detach().numpy()",
+    "write": "{layer}.{name}.data = torch.from_numpy({array})",
+}
 
 
 def conflict() -> Optional[str]:

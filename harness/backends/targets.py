@@ -74,5 +74,11 @@ def provenance(target: Target) -> Mapping[str, Any]:
     return {"framework": target.framework, "version": version(target.framework), "device": target.device}
 
 
+def dialect(framework: str) -> Mapping[str, str]:
+    """How the framework's code is written: patterns for ``tensor``, ``array``, ``read`` and ``write``."""
+    patterns: Mapping[str, str] = _adapter(framework).DIALECT
+    return patterns
+
+
 def _adapter(framework: str) -> Any:
     return importlib.import_module(f"harness.backends.{PREFIX}{framework}")

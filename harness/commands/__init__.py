@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable
 from typing import Any
 
+from harness.errors import HarnessError
+
+LARGEST = 2**30
 Subparsers = Any  # argparse names its class privately
 
 
@@ -23,3 +27,14 @@ def declare(
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
     parser.set_defaults(run=run)
     return parser
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """The shape that ``--input`` gives. Raises HarnessError for anything but extents, and for far too many elements."""
+    parts = [part.strip() for part in text.strip("()[] ").split(",") if part.strip()]
+    if not parts or not all(part.isdecimal() for part in parts):
+        raise HarnessError(f"--input '{text}': expected extents separated by commas, as in 1,3,16,20")
+    shape = tuple(int(part) for part in parts)
+    if math.prod(shape) > LARGEST:
+        raise HarnessError(f"--input '{text}': more than {LARGEST} elements")
+    return shape

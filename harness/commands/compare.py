@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import warnings
 from dataclasses import replace
 from typing import Any, cast
@@ -11,14 +10,13 @@ from typing import Any, cast
 from harness import adhoc, calls, environment, runner, trial_record
 from harness.adhoc import Describing
 from harness.backends import targets
-from harness.commands import Subparsers, declare
+from harness.commands import Subparsers, declare, shape
 from harness.errors import HarnessError
 from harness.model import Case, Expectation, Lane, Target, Tier, Tolerance, Trial
 from harness.outcome import Open
 from harness.protocol import Backend, Step
 from harness.records import dump
 
-LARGEST = 2**30
 EXAMPLE = """\
 python -m harness compare 'torch.nn.Conv2d(3, 8, 3, padding=1, bias=False)' \\
       'mindspore.nn.Conv2d(3, 8, 3, pad_mode="pad", padding=1)' --input 1,3,16,20
@@ -61,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _trial(arguments: argparse.Namespace) -> Trial:
-    shapes = [_shape(text) for text in arguments.input]
+    shapes = [shape(text) for text in arguments.input]
     reference_steps, subject_steps = calls.parse(arguments.torch), calls.parse(arguments.mindspore)
     reference, subject = _target(reference_steps), _target(subject_steps)
     if reference == subject:
@@ -80,7 +78,7 @@ def _as_asked(case: Case, arguments: argparse.Namespace) -> Case:
     if arguments.expect:
         case = replace(case, expect=Expectation(arguments.expect))
     if arguments.output_shape:
-        case = replace(case, documented_shape=_shape(arguments.output_shape))
+        case = replace(case, documented_shape=shape(arguments.output_shape))
     if arguments.rtol is not None or arguments.atol is not None:
         row = Tolerance(arguments.rtol or 0.0, arguments.atol or 0.0, "given on the command line")
         case = replace(case, tolerances={arguments.dtype: row}, lanes=(Lane.ROUNDING,))
@@ -92,16 +90,6 @@ def _opener(arguments: argparse.Namespace) -> Open:
         return targets.backend(target, max(arguments.threads, 1))
 
     return open_backend
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    parts = [part.strip() for part in text.strip("()[] ").split(",") if part.strip()]
-    if not parts or not all(part.isdecimal() for part in parts):
-        raise HarnessError(f"--input '{text}': expected extents separated by commas, as in 1,3,16,20")
-    shape = tuple(int(part) for part in parts)
-    if math.prod(shape) > LARGEST:
-        raise HarnessError(f"--input '{text}': more than {LARGEST} elements")
-    return shape
 
 
 def _target(steps: tuple[Step, ...]) -> Target:
