@@ -131,7 +131,10 @@ def reached(recipe: Recipe) -> set[str]:
 
 
 def tidy(step: Step, signature: Sequence[Argument]) -> Step:
-    """The same call with what has to be given by position, and no more than differs from the defaults."""
+    """The same call with what has to be given by position, and then no number that is the default.
+
+    Words stay, as in ``pad_mode="same"``: they are what a reader looks for, and defaults change between releases.
+    """
     required = [each.name for each in signature if each.default is None]
     if step.args or any(name not in step.kwargs for name in required):
         return step
@@ -139,6 +142,6 @@ def tidy(step: Step, signature: Sequence[Argument]) -> Step:
     kept = {
         name: value
         for name, value in step.kwargs.items()
-        if name not in required and (name not in defaults or literal(value) != defaults[name])
+        if name not in required and (isinstance(value, str) or literal(value) != defaults.get(name))
     }
     return Step(step.call, kept, tuple(step.kwargs[name] for name in required))
