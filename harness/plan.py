@@ -62,6 +62,11 @@ def load_case_file(path: Path) -> CaseFile:
     return _load_once(path, path.stat().st_mtime_ns if path.exists() else 0, expand=True)
 
 
+def read_case_file(path: Path) -> CaseFile:
+    """One case file whose families are not expanded, for who needs a few of its cases; read once a process."""
+    return _load_once(path, path.stat().st_mtime_ns, expand=False)
+
+
 @lru_cache
 def _load_once(path: Path, _changed: int, *, expand: bool) -> CaseFile:
     return casefile.load(path, [name for name in targets.frameworks() if name != "numpy"], expand=expand)
@@ -87,7 +92,7 @@ def _unread(directory: Path, files: Sequence[CaseFile]) -> list[CaseFile]:
     # known.yaml may name layers of files that this run leaves out; their names suffice, and expansion takes longest.
     read = {file.path for file in files}
     unread = [path for path in case_paths(directory) if path not in read]
-    return [_load_once(path, path.stat().st_mtime_ns, expand=False) for path in unread]
+    return [read_case_file(path) for path in unread]
 
 
 def case_paths(directory: Path) -> list[Path]:

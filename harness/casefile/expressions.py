@@ -17,7 +17,15 @@ def axis(value: Any, index: int) -> Any:
     return value[index] if isinstance(value, tuple) else value
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {"axis": axis, "abs": abs, "len": len, "max": max, "min": min, "sum": sum}
+def is_tuple(value: Any) -> bool:
+    """Whether the value has one entry for each axis and is not one number for all."""
+    return isinstance(value, tuple)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{"axis": axis, "is_tuple": is_tuple},
+    **{"abs": abs, "len": len, "max": max, "min": min, "sum": sum},
+}
 CONSTANTS = {"true": True, "false": False, "none": None, "True": True, "False": False, "None": None}
 RESERVED = FUNCTIONS.keys() | CONSTANTS.keys()
 

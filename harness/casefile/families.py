@@ -76,14 +76,22 @@ class Family:
 
     def cases(self) -> list[Case]:
         """Every case, in sweep order."""
-        return [self._case(row) for row in self._enumerated[0]]
+        return [self.case(row) for row in self._enumerated[0]]
 
-    def _case(self, row: Row) -> Case:
-        values = {**self.fixed, **row}
-        names = derived(self.derive, values)
+    def names(self, row: Row) -> dict[str, Any]:
+        """The values of one row: fixed, swept and derived. Raises ExpressionError where one cannot be computed."""
+        return derived(self.derive, {**self.fixed, **row})
+
+    def identify(self, row: Row) -> str:
+        """The id of a row's case."""
+        return f"{self.stem}/{self.name}/{encode(row)}"
+
+    def case(self, row: Row) -> Case:
+        """The case of one row, of the sweep or beyond it. Raises ExpressionError where it cannot be computed."""
+        values, names = {**self.fixed, **row}, self.names(row)
         shape = evaluate_tree(self.output_shape, names)
         return Case(
-            id=f"{self.stem}/{self.name}/{encode(row)}",
+            id=self.identify(row),
             layer=self.layer,
             family=self.name,
             values=values,
