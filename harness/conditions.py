@@ -1,8 +1,8 @@
 """The shortest readable condition that tells rows apart: when does a claim hold?
 
-What can be said of a row's values is made of *atoms*: ``bias``, ``mode == 'same'``, ``k == 1``, ``op <= p``, ``ek % 2 ==
-0``. Atoms are held as integers, one bit a row, so that trying a combination is one operation on integers, and atoms that
-mean the same on these rows are one. The result is text in the language of the case files' expressions.
+What can be said of a row's values is made of *atoms*: ``bias``, ``mode == 'same'``, ``k == 1``, ``op <= p``. They are
+held as integers, one bit a row, so that trying a combination is one operation on integers, and atoms that mean the same
+on these rows are one. The result is text in the language of the case files' expressions.
 """
 
 from __future__ import annotations
@@ -149,7 +149,6 @@ def _comparisons(numbers: _Numbers) -> Iterator[_Atom]:
         yield f"{left} == {right}", f"{left} != {right}", 1.0, [a == b for a, b in pairs]
         yield f"{left} <= {right}", f"{left} > {right}", 1.0, [a <= b for a, b in pairs]
         yield f"{left} < {right}", f"{left} >= {right}", 1.0, [a < b for a, b in pairs]
-        yield f"({left} + {right}) % 2 == 0", f"({left} + {right}) % 2 == 1", 3.0, [(a + b) % 2 == 0 for a, b in pairs]
         for upper, lower, turned in ((left, right, pairs), (right, left, [(b, a) for a, b in pairs])):
             if all(b > 0 for _, b in turned):
                 yield f"{upper} % {lower} == 0", f"{upper} % {lower} != 0", 2.5, [a % b == 0 for a, b in turned]
@@ -243,7 +242,7 @@ def _join(operator: str, *parts: Formula) -> Formula:
 
 def _close(found: Sequence[Formula], target: int, rows: int) -> Formula:
     """A formula of up to four atoms that is wrong in few rows; an atom more has to pay for itself."""
-    price = max(1, rows // 100)
+    price = max(1, rows // 40)
 
     def penalty(formula: Formula) -> tuple[int, tuple[int, float, int, str]]:
         return (formula.holds ^ target).bit_count() + price * formula.atoms, formula.rank

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,12 +84,16 @@ class Inquiry:
     def find(self) -> Finding:
         """Learn, check on fresh cases, and learn again from what these contradict, up to three times."""
         formula, met, right = self._learned(), list[tuple[Fresh, bool]](), 0
+        refuted: set[str] = set()
         for turn in range(ROUNDS + 1):
             if formula is None:
                 break
-            met, right = self._check(Expression(formula.text), turn)
-            if right == len(met) or turn == ROUNDS:
+            # One that is learned again, though it was refuted, is the best there is.
+            last = turn == ROUNDS or formula.text in refuted
+            met, right = self._check(Expression(formula.text), turn, last)
+            if right == len(met) or last:
                 break
+            refuted.add(formula.text)
             self.learned += [Known(each.family.name, each.row, agreed) for each, agreed in met]
             formula = self._learned()
         return self._finding(formula, [each for each, _ in met], right)
@@ -97,14 +102,14 @@ class Inquiry:
         evidence = [*self.known, *self.learned]
         return learn([each.row for each in evidence], [each.agreed for each in evidence])
 
-    def _check(self, condition: Expression, turn: int) -> tuple[list[tuple[Fresh, bool]], int]:
+    def _check(self, condition: Expression, turn: int, last: bool) -> tuple[list[tuple[Fresh, bool]], int]:
         """Fresh cases with whether they agreed, and on how many the condition was right."""
         met, right = list[tuple[Fresh, bool]](), 0
         for each, agreed in self._meet(condition, turn):
             met.append((each, agreed))
             right += agreed == _holds(condition, each.row)
             # What is refuted already, and will be learned anew, need not be refuted any further.
-            if turn < ROUNDS and len(met) - right == REFUTED:
+            if not last and len(met) - right == REFUTED:
                 break
         return met, right
 
@@ -136,23 +141,24 @@ class Inquiry:
         return bool(swept) and not self.discarded and all(domain(values) == list(values) for values in swept)
 
     def _meet(self, condition: Expression, turn: int) -> Iterator[tuple[Fresh, bool]]:
-        """Run fresh cases, as many on either side of the condition, those near the boundary first."""
+        """Run fresh cases, as many on either side of the condition in turns, those near the boundary first."""
         sides: dict[bool, list[tuple[bool, Fresh]]] = {True: [], False: []}
         for each in self._draw(turn):
             sides[_holds(condition, each.row)].append((not self._near(condition, each), each))
-        for drawn in sides.values():
-            ran = 0
-            for _, each in sorted(drawn, key=lambda entry: entry[0])[:_MOST_TRIES]:
-                self.taken.add(each.id)
-                case = _case(each)
-                agreed = None if case is None else self.ask(each, case)
-                if agreed is not None:
-                    yield each, agreed
-                    ran += 1
-                else:
-                    self.discarded += 1
-                if ran == EACH_SIDE:
-                    break
+        telling = [self._telling(sorted(drawn, key=lambda entry: entry[0])) for drawn in sides.values()]
+        for pair in itertools.zip_longest(*(itertools.islice(side, EACH_SIDE) for side in telling)):
+            yield from (met for met in pair if met is not None)
+
+    def _telling(self, drawn: Sequence[tuple[bool, Fresh]]) -> Iterator[tuple[Fresh, bool]]:
+        """Those that say something, with whether they agree with the document; runs them."""
+        for _, each in drawn[:_MOST_TRIES]:
+            self.taken.add(each.id)
+            case = _case(each)
+            agreed = None if case is None else self.ask(each, case)
+            if agreed is None:
+                self.discarded += 1
+            else:
+                yield each, agreed
 
     def _draw(self, turn: int) -> Iterator[Fresh]:
         """Cases that were not run and that no exclusion leaves out, each once, in an order that is always the same."""

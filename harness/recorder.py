@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from harness import __version__, environment, report, summary, trial_record, watchdog
+from harness import __version__, environment, report, seek, summary, trial_record, watchdog
 from harness.backends import targets
+from harness.claims import conditional
 from harness.errors import HarnessError
+from harness.findings import Finding
 from harness.known import Status
 from harness.outline import Outline
 from harness.records import Results, Writer, merge
@@ -128,7 +130,7 @@ class Recorder:
         else:
             self._writer.footer()
         results = self._results = merge([self.path])
-        report.write(results, self.path.parent)
+        report.write(results, self.path.parent, found=self._conditions(results))
         if session.exitstatus == pytest.ExitCode.OK:
             # Green has to mean that something was measured, and that known.yaml is true.
             if not results.measured:
@@ -154,6 +156,19 @@ class Recorder:
             done, red = self.counts.total(), sum(self.counts[status] for status in Status if status.red)
             known = self.counts[Status.KNOWN]
             reporter.write_line(f"{done} of {len(self.outline.planned)} trials, {red} new divergences, {known} known")
+
+    def _conditions(self, results: Results) -> dict[str, Finding]:
+        """The conditions of the conditional claims of a run that is whole; sought now."""
+        if not results.complete:
+            return {}
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        say: Callable[[str], None] = reporter.write_line if reporter else print
+        try:
+            found = seek.seek(conditional(results), self.config.rootpath, say)
+        except KeyboardInterrupt:  # the trials are all recorded; it is the search that somebody is tired of
+            return {}
+        seek.keep(self.path.parent, found)
+        return found
 
     def _claim(self) -> None:
         """Take the results file before anything is run."""

@@ -14,15 +14,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Event
 from typing import Any
 
 import harness.backends
 from harness import environment, findings, watchdog
 from harness.backends import targets
-from harness.claims import Conditional, conditional
+from harness.claims import Conditional
 from harness.errors import HarnessError
 from harness.findings import Finding, State
-from harness.records import Record, Results
+from harness.records import Record, check
 
 CHILD = "harness.seek_child"
 # For all claims of one layer, imports of the frameworks included; and for one fresh case.
@@ -32,16 +33,17 @@ _SIDES = ("reference", "subject")
 _SENT = ("trial", "family", "values", "reference", "subject", "dtype", "verdict", "as_expected")
 
 
-def settle(results: Results, folders: Sequence[Path], root: Path, say: Callable[[str], None]) -> dict[str, Finding]:
-    """The findings of these results: those kept in the folders that still match, and the others sought now.
+def settle(
+    wanted: Sequence[Conditional], folders: Sequence[Path], root: Path, say: Callable[[str], None]
+) -> dict[str, Finding]:
+    """The findings of these claims: those kept in the folders that still match, and the others sought now.
 
     Args:
-        results: what the claims are judged by.
+        wanted: the claims, with their evidence.
         folders: where the results lie; what is found is kept in the first of them, if it can be written.
         root: what the case files' names in the records are relative to.
         say: told when something is sought, which takes seconds.
     """
-    wanted = conditional(results)
     kept = findings.load(folders)
     current = {each.key: kept[each.key] for each in wanted if each.key in kept}
     found = seek([each for each in wanted if each.key not in current], root, say)
@@ -88,17 +90,18 @@ def seek(
     usable = environment.cores() or list(range(os.cpu_count() or 1))
     for core in usable:
         cores.put(core)
+    # The longest first, so that no core is left waiting for one that began last.
+    ordered = sorted(jobs.values(), key=lambda claims: -sum(len(claim.trials) for claim in claims))
+    stop = Event()
     with ThreadPoolExecutor(len(usable)) as pool:
-        made = [pool.submit(_Layer(claims, root, layer_limit, case_limit).find, cores) for claims in jobs.values()]
-        for each_made in made:
-            found |= each_made.result()
+        try:
+            layers = [_Layer(claims, root, layer_limit, case_limit, stop) for claims in ordered]
+            for made in pool.map(lambda layer: layer.find(cores), layers):
+                found |= made
+        finally:
+            stop.set()  # or the layers would go on after an interrupt
     say(f"sought the conditions of {count} claims in {time.monotonic() - start:.0f} s")
     return found
-
-
-def check(trial: Record) -> str:
-    """What the trial checks; records of old check outputs and do not say so."""
-    return str(trial.get("check", "output"))
 
 
 def obstacle(trials: Iterable[Record], root: Path) -> str | None:
@@ -129,6 +132,7 @@ class _Layer:
     root: Path
     layer_limit: float
     case_limit: float
+    stop: Event
 
     def find(self, cores: SimpleQueue[int]) -> dict[str, Finding]:
         """Run the search on a free core. A claim that ends the process fails, and the others go on."""
@@ -143,7 +147,7 @@ class _Layer:
         found: dict[str, Finding] = {}
         deadline = time.monotonic() + self.layer_limit
         left = list(self.claims)
-        while left:
+        while left and not self.stop.is_set():
             ended = self._run(folder, core, left, deadline - time.monotonic())
             found |= _read(folder / "found.jsonl")
             left = [each for each in left if each.key not in found]

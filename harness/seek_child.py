@@ -18,7 +18,7 @@ from harness.casefile.expressions import plain
 from harness.errors import HarnessError
 from harness.model import Case, Lane, Target, Tier, Trial, Verdict
 from harness.protocol import Backend
-from harness.records import Record
+from harness.records import OUTPUT, Record
 from harness.trial_record import as_expected
 from harness.watchdog import Watchdog
 
@@ -87,7 +87,7 @@ def inquiry(claim: Mapping[str, Any], file: CaseFile, bench: Bench) -> probe.Inq
     ends: dict[str, set[str]] = {}
     for trial in trials:
         ends.setdefault(trial["family"], set()).add(trial["verdict"])
-        if trial["check"] == "output":
+        if trial["check"] == OUTPUT:
             ran.setdefault(trial["family"], {})[trial["subject"], trial["dtype"]] = None
     if not trials:
         raise HarnessError(f"{file.path}: none of the families that were run is there any more")

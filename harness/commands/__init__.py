@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from harness.records import Results
 
 Subparsers = Any  # argparse names its class privately
 
@@ -23,3 +27,13 @@ def declare(
     parser.add_argument("--json", action="store_true", help="print one JSON document on stdout")
     parser.set_defaults(run=run)
     return parser
+
+
+def folders(results: Results) -> list[Path]:
+    """Where the results lie, each folder once."""
+    return list(dict.fromkeys(Path(run.path).parent for run in results.runs))
+
+
+def on_stderr(line: str) -> None:
+    """Say what takes time, where it does not mix with a command's output."""
+    print(line, file=sys.stderr, flush=True)
