@@ -80,7 +80,8 @@ def atoms(rows: Sequence[Row]) -> list[Formula]:
         holds = sum(1 << index for index, mark in enumerate(marks) if mark)
         if holds in (0, everything):
             continue
-        for each in (Formula(text, holds, 1, cost), Formula(opposite, everything ^ holds, 1, cost)):
+        # Of two ways to say the same, the one that negates nothing.
+        for each in (Formula(text, holds, 1, cost), Formula(opposite, everything ^ holds, 1, cost + 0.1)):
             held = kept.get(each.holds)
             if held is None or each.rank < held.rank:
                 kept[each.holds] = each
@@ -112,7 +113,7 @@ def _words(rows: Sequence[Row]) -> Iterator[_Atom]:
                 marks = [identity(each) == identity(value) for each in values]
                 yield f"{name} == {value!r}", f"{name} != {value!r}", cost, marks
         elif tuple in kinds and int in kinds:
-            yield f"is_tuple({name})", f"not is_tuple({name})", 1.0, [isinstance(value, tuple) for value in values]
+            yield f"is_tuple({name})", f"not is_tuple({name})", 0.8, [isinstance(value, tuple) for value in values]
 
 
 def _numbers(rows: Sequence[Row]) -> _Numbers:
@@ -136,7 +137,7 @@ def _constants(numbers: _Numbers) -> Iterator[_Atom]:
     for term, values in numbers.items():
         distinct = sorted(set(values))
         for number in distinct if len(distinct) <= _MOST_CONSTANTS else ():
-            cost = 1.5 if number in (0, 1) else 2.0
+            cost = 0.9 if number in (0, 1) else 2.0  # none and one are no magic numbers
             yield f"{term} == {number}", f"{term} != {number}", cost, [value == number for value in values]
             yield f"{term} <= {number}", f"{term} > {number}", cost + 0.25, [value <= number for value in values]
         yield f"{term} % 2 == 0", f"{term} % 2 == 1", 2.0, [value % 2 == 0 for value in values]
@@ -147,8 +148,8 @@ def _comparisons(numbers: _Numbers) -> Iterator[_Atom]:
     for (left, first), (right, second) in itertools.combinations(numbers.items(), 2):
         pairs = list(zip(first, second, strict=True))
         yield f"{left} == {right}", f"{left} != {right}", 1.0, [a == b for a, b in pairs]
-        yield f"{left} <= {right}", f"{left} > {right}", 1.0, [a <= b for a, b in pairs]
-        yield f"{left} < {right}", f"{left} >= {right}", 1.0, [a < b for a, b in pairs]
+        yield f"{left} <= {right}", f"{right} < {left}", 1.0, [a <= b for a, b in pairs]
+        yield f"{right} <= {left}", f"{left} < {right}", 1.0, [b <= a for a, b in pairs]
         for upper, lower, turned in ((left, right, pairs), (right, left, [(b, a) for a, b in pairs])):
             if all(b > 0 for _, b in turned):
                 yield f"{upper} % {lower} == 0", f"{upper} % {lower} != 0", 2.5, [a % b == 0 for a, b in turned]

@@ -90,7 +90,7 @@ class Inquiry:
                 break
             # One that is learned again, though it was refuted, is the best there is.
             last = turn == ROUNDS or formula.text in refuted
-            met, right = self._check(Expression(formula.text), turn, last)
+            met, right = self.check(Expression(formula.text), turn, last)
             if right == len(met) or last:
                 break
             refuted.add(formula.text)
@@ -102,7 +102,7 @@ class Inquiry:
         evidence = [*self.known, *self.learned]
         return learn([each.row for each in evidence], [each.agreed for each in evidence])
 
-    def _check(self, condition: Expression, turn: int, last: bool) -> tuple[list[tuple[Fresh, bool]], int]:
+    def check(self, condition: Expression, turn: int, last: bool) -> tuple[list[tuple[Fresh, bool]], int]:
         """Fresh cases with whether they agreed, and on how many the condition was right."""
         met, right = list[tuple[Fresh, bool]](), 0
         for each, agreed in self._meet(condition, turn):
@@ -143,7 +143,7 @@ class Inquiry:
     def _meet(self, condition: Expression, turn: int) -> Iterator[tuple[Fresh, bool]]:
         """Run fresh cases, as many on either side of the condition in turns, those near the boundary first."""
         sides: dict[bool, list[tuple[bool, Fresh]]] = {True: [], False: []}
-        for each in self._draw(turn):
+        for each in self.draw(turn):
             sides[_holds(condition, each.row)].append((not self._near(condition, each), each))
         telling = [self._telling(sorted(drawn, key=lambda entry: entry[0])) for drawn in sides.values()]
         for pair in itertools.zip_longest(*(itertools.islice(side, EACH_SIDE) for side in telling)):
@@ -160,7 +160,7 @@ class Inquiry:
             else:
                 yield each, agreed
 
-    def _draw(self, turn: int) -> Iterator[Fresh]:
+    def draw(self, turn: int) -> Iterator[Fresh]:
         """Cases that were not run and that no exclusion leaves out, each once, in an order that is always the same."""
         seen = set(self.taken)
         for number in range(_DRAWS):

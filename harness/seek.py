@@ -85,7 +85,8 @@ def seek(
     if not jobs:
         return found
     start, count = time.monotonic(), sum(map(len, jobs.values()))
-    say(f"seeking the conditions of {count} claims on fresh cases ...")
+    words = f"{count} conditional claim{'' if count == 1 else 's'}"
+    say(f"seeking the conditions of {words} on fresh cases ...")
     cores: SimpleQueue[int] = SimpleQueue()
     usable = environment.cores() or list(range(os.cpu_count() or 1))
     for core in usable:
@@ -100,7 +101,7 @@ def seek(
                 found |= made
         finally:
             stop.set()  # or the layers would go on after an interrupt
-    say(f"sought the conditions of {count} claims in {time.monotonic() - start:.0f} s")
+    say(f"sought the conditions of {words} in {time.monotonic() - start:.0f} s")
     return found
 
 
@@ -116,7 +117,8 @@ def obstacle(trials: Iterable[Record], root: Path) -> str | None:
         except HarnessError as error:
             return str(error)
         here = targets.version(target.framework)
-        if release and here and release != here:
+        # What follows the plus sign names the build and not the release.
+        if release and here and release.partition("+")[0] != here.partition("+")[0]:
             return f"{target.framework} {release} was measured, and {here} is installed"
         reason = targets.obstacle(target)
         if reason:

@@ -91,10 +91,11 @@ def _releases(rows: Sequence[ClaimRow]) -> str:
 
 def _sum_up(console: Console, rows: Sequence[ClaimRow], unchecked: Sequence[Unchecked], results: Results) -> None:
     """Counts, what is wrong with the results, and what to do next."""
-    words = [f"{sum(row.verdict == word for row in rows)} {word}" for word in COLOURS]
-    console.print(f"\n{len(rows)} claims: {', '.join(words)}", highlight=False)
+    counts = [f"{sum(row.verdict == word for row in rows)} {word}" for word in COLOURS]
+    console.print(f"\n{len(rows)} claims: {', '.join(counts)}", highlight=False)
     if unchecked:
-        console.print(f"{len(unchecked)} statements cannot be checked; --unchecked lists them", highlight=False)
+        words = "statement" if len(unchecked) == 1 else "statements"
+        console.print(f"{len(unchecked)} {words} cannot be checked; --unchecked lists them", highlight=False)
     for problem in results.problems:
         console.print(f"INCOMPLETE: {problem}", style="red", markup=False, highlight=False)
     console.print(_next(rows, results), markup=False, highlight=False, soft_wrap=True)
