@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -151,20 +151,22 @@ class Recorder:
         if time.monotonic() - self._last_line < SECONDS_BETWEEN_LINES:
             return
         self._last_line = time.monotonic()
+        done, red = self.counts.total(), sum(self.counts[status] for status in Status if status.red)
+        known = self.counts[Status.KNOWN]
+        self._say(f"{done} of {len(self.outline.planned)} trials, {red} new divergences, {known} known")
+
+    def _say(self, line: str) -> None:
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
-            done, red = self.counts.total(), sum(self.counts[status] for status in Status if status.red)
-            known = self.counts[Status.KNOWN]
-            reporter.write_line(f"{done} of {len(self.outline.planned)} trials, {red} new divergences, {known} known")
+            reporter.ensure_newline()
+            reporter.write_line(line)
 
     def _conditions(self, results: Results) -> dict[str, Finding]:
         """The conditions of the conditional claims of a run that is whole; sought now."""
         if not results.complete:
             return {}
-        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        say: Callable[[str], None] = reporter.write_line if reporter else print
         try:
-            found = seek.seek(conditional(results), self.config.rootpath, say)
+            found = seek.seek(conditional(results), self.config.rootpath, self._say)
         except KeyboardInterrupt:  # the trials are all recorded; it is the search that somebody is tired of
             return {}
         seek.keep(self.path.parent, found)
