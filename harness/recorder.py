@@ -158,15 +158,17 @@ class Recorder:
     def _say(self, line: str) -> None:
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
-            reporter.ensure_newline()
             reporter.write_line(line)
 
     def _conditions(self, results: Results) -> dict[str, Finding]:
         """The conditions of the conditional claims of a run that is whole; sought now."""
         if not results.complete:
             return {}
+        wanted = conditional(results)
+        if wanted:
+            self._say("")  # pytest's own progress leaves its line open
         try:
-            found = seek.seek(conditional(results), self.config.rootpath, self._say)
+            found = seek.seek(wanted, self.config.rootpath, self._say)
         except KeyboardInterrupt:  # the trials are all recorded; it is the search that somebody is tired of
             return {}
         seek.keep(self.path.parent, found)

