@@ -17,7 +17,6 @@ HONEST, MINI = Target("honest", "cpu"), Target("mini", "cpu")
 
 if str(FOLDER) not in harness.backends.__path__:
     harness.backends.__path__.append(str(FOLDER))
-    targets.frameworks.cache_clear()
 
 
 def open_backend(target: Target) -> Backend:

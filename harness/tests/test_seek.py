@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import findings, plan, runner, seek, trial_record
+from harness.backends import targets
 from harness.claims import Conditional, conditional, ledger
 from harness.findings import CONDITIONS, Finding, State
 from harness.model import Tier
@@ -36,6 +37,11 @@ FAMILY = """\
     expect: equal
 """
 VERSIONS = {"honest@cpu": {"version": "1.0"}, "mini@cpu": {"version": "1.0"}}
+
+
+@pytest.fixture(autouse=True)
+def miniature_frameworks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets, "frameworks", lambda: ("honest", "mini", "numpy", "torch"))
 
 
 def measured(tmp_path: Path, layer: str = "Affine", **beyond: str) -> Results:
