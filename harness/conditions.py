@@ -94,11 +94,9 @@ _Numbers = dict[str, list[int]]
 
 
 def _columns(rows: Sequence[Row]) -> Iterator[tuple[str, list[Any]]]:
-    """The values of each name that varies; ``None`` where a row lacks the name."""
+    """The values of each name; ``None`` where a row lacks the name."""
     for name in sorted({name for row in rows for name in row}):
-        values = [row.get(name) for row in rows]
-        if len({identity(value) for value in values}) > 1:
-            yield name, values
+        yield name, [row.get(name) for row in rows]
 
 
 def _words(rows: Sequence[Row]) -> Iterator[_Atom]:
