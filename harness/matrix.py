@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.errors import HarnessError, did_you_mean
 from harness.model import AGREEMENT, Verdict
-from harness.records import Record, Results
+from harness.records import OUTPUT, Record, Results, check
 
 VALUE = "value."
 _COLUMNS = [
@@ -60,16 +60,16 @@ def text(value: Any) -> Any:
 
 
 def frame(results: Results) -> pd.DataFrame:
-    """One row per trial, in the order of the ids, with one ``value.NAME`` column for each parameter."""
-    table = pd.DataFrame([_row(trial) for trial in results.trials], columns=_COLUMNS)
+    """One row per trial of outputs, in the order of the ids, with one ``value.NAME`` column for each parameter."""
+    trials = [trial for trial in results.trials if check(trial) == OUTPUT]
+    table = pd.DataFrame([_row(trial) for trial in trials], columns=_COLUMNS)
     table["verdict"] = pd.Categorical(table["verdict"], [verdict.value for verdict in Verdict], ordered=True)
     table["max_abs"] = table["max_abs"].astype(float)
     table["as_expected"] = table["as_expected"].astype(bool)
-    names = sorted({name for trial in results.trials for name in trial["values"]})
+    names = sorted({name for trial in trials for name in trial["values"]})
     # As objects, because pandas would turn 3 into 3.0 wherever another layer has no such parameter.
     values = {
-        VALUE + name: pd.Series([text(trial["values"].get(name)) for trial in results.trials], dtype=object)
-        for name in names
+        VALUE + name: pd.Series([text(trial["values"].get(name)) for trial in trials], dtype=object) for name in names
     }
     return pd.concat([table, pd.DataFrame(values, index=table.index)], axis=1)
 

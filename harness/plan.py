@@ -62,8 +62,8 @@ def load_case_file(path: Path) -> CaseFile:
     return _load_once(path, path.stat().st_mtime_ns if path.exists() else 0, expand=True)
 
 
-def load_unexpanded(path: Path) -> CaseFile:
-    """One case file whose combinations are not listed yet, which takes longest; read once a process."""
+def read_case_file(path: Path) -> CaseFile:
+    """One case file whose families are not expanded, for who needs a few of its cases; read once a process."""
     return _load_once(path, path.stat().st_mtime_ns, expand=False)
 
 
@@ -92,7 +92,7 @@ def _unread(directory: Path, files: Sequence[CaseFile]) -> list[CaseFile]:
     # known.yaml may name layers of files that this run leaves out; their names suffice, and expansion takes longest.
     read = {file.path for file in files}
     unread = [path for path in case_paths(directory) if path not in read]
-    return [load_unexpanded(path) for path in unread]
+    return [read_case_file(path) for path in unread]
 
 
 def case_paths(directory: Path) -> list[Path]:

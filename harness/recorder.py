@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from harness import __version__, environment, report, summary, trial_record, watchdog
+from harness import __version__, environment, report, seek, summary, trial_record, watchdog
 from harness.backends import targets
+from harness.claims import conditional
 from harness.errors import HarnessError
+from harness.findings import Finding
 from harness.known import Status
 from harness.outline import Outline
 from harness.records import Results, Writer, merge
@@ -128,7 +130,7 @@ class Recorder:
         else:
             self._writer.footer()
         results = self._results = merge([self.path])
-        report.write(results, self.path.parent)
+        report.write(results, self.path.parent, found=self._conditions(results))
         if session.exitstatus == pytest.ExitCode.OK:
             # Green has to mean that something was measured, and that known.yaml is true.
             if not results.measured:
@@ -149,11 +151,28 @@ class Recorder:
         if time.monotonic() - self._last_line < SECONDS_BETWEEN_LINES:
             return
         self._last_line = time.monotonic()
+        done, red = self.counts.total(), sum(self.counts[status] for status in Status if status.red)
+        known = self.counts[Status.KNOWN]
+        self._say(f"{done} of {len(self.outline.planned)} trials, {red} new divergences, {known} known")
+
+    def _say(self, line: str) -> None:
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
-            done, red = self.counts.total(), sum(self.counts[status] for status in Status if status.red)
-            known = self.counts[Status.KNOWN]
-            reporter.write_line(f"{done} of {len(self.outline.planned)} trials, {red} new divergences, {known} known")
+            reporter.write_line(line)
+
+    def _conditions(self, results: Results) -> dict[str, Finding]:
+        """The conditions of the conditional claims of a run that is whole; sought now."""
+        if not results.complete:
+            return {}
+        wanted = conditional(results)
+        if wanted:
+            self._say("")  # pytest's own progress leaves its line open
+        try:
+            found = seek.seek(wanted, self.config.rootpath, self._say)
+        except KeyboardInterrupt:  # the trials are all recorded; it is the search that somebody is tired of
+            return {}
+        seek.keep(self.path.parent, found)
+        return found
 
     def _claim(self) -> None:
         """Take the results file before anything is run."""
@@ -169,7 +188,7 @@ class Recorder:
         given = self.config.invocation_params.args
         parts = [argument for argument in self.config.args if argument in given]
         parts += [f"{flag} {value}" for flag, value in (("-k", option.keyword), ("-m", option.markexpr)) if value]
-        parts += ["--lf"] if option.lf else []
+        parts += ["--lf"] if self.config.getoption("lf", False) else []  # -p no:cacheprovider takes it away
         parts += [] if selection.every_lane else [f"--lane {lane}" for lane in selection.lanes]
         return " ".join(parts)
 

@@ -29,6 +29,9 @@ except ImportError:  # Windows has no advisory locks; two runs into one folder a
 RESULTS = "results.jsonl"
 Record = dict[str, Any]
 
+# What a trial checks where its record does not say: the values and shapes of outputs.
+OUTPUT = "output"
+
 _REQUIRED = frozenset(
     [
         "trial",
@@ -195,6 +198,11 @@ def merge(paths: Iterable[Path | str]) -> Results:
         for (path, first), ids in repeated.items()
     ]
     return Results(runs, [kept[key][0] for key in sorted(kept)], tuple(problems + _missing_shards(runs)))
+
+
+def check(trial: Mapping[str, Any]) -> str:
+    """What the trial checks: ``output``, or a side's ``signature``, ``state``, ``round_trip`` or ``init``."""
+    return str(trial.get("check", OUTPUT))
 
 
 def write_atomic(path: Path | str, text: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from harness import trial_record
 from harness.known import Status
 from harness.model import Verdict
-from harness.records import Results
+from harness.records import OUTPUT, Results, check
 
 LONGEST_LIST = 10
 
@@ -50,17 +50,27 @@ def write(terminal: Terminal, results: Results, folder: Path, here: Path) -> Non
 
 
 def layer_lines(trials: Sequence[Mapping[str, Any]]) -> list[str]:
-    """``Conv2d  mindspore@cpu: 612 trials: 580 bitwise, ...; 0 new`` for each layer and subject."""
+    """``Conv2d  mindspore@cpu: 612 trials: 580 bitwise, ...; 0 new`` for each layer and subject.
+
+    What checks no output is counted apart.
+    """
     ordered = sorted(trials, key=lambda trial: (trial["layer"], trial["subject"]))
     lines = []
     for (layer, subject), group in groupby(ordered, key=lambda trial: (trial["layer"], trial["subject"])):
         records = list(group)
-        verdicts = [record["verdict"] for record in records]
+        outputs = [record for record in records if check(record) == OUTPUT]
+        others = [record for record in records if check(record) != OUTPUT]
+        verdicts = [record["verdict"] for record in outputs]
         counts = ", ".join(f"{verdicts.count(each)} {each}" for each in Verdict if each in verdicts)
-        statuses = [Status(record["status"]) for record in records]
-        red, known = sum(status.red for status in statuses), statuses.count(Status.KNOWN)
-        lines.append(f"{layer:<16} {subject}: {len(records)} trials: {counts}; {known} known, {red} new")
+        shown = f"{len(outputs)} trials{': ' if counts else ''}{counts}; {_statuses(outputs)}"
+        checks = f"; {len(others)} checks, {_statuses(others)}" if others else ""
+        lines.append(f"{layer:<16} {subject}: {shown}{checks}")
     return lines
+
+
+def _statuses(records: Sequence[Mapping[str, Any]]) -> str:
+    statuses = [Status(record["status"]) for record in records]
+    return f"{statuses.count(Status.KNOWN)} known, {sum(status.red for status in statuses)} new"
 
 
 def coverage_lines(results: Results) -> list[str]:

@@ -41,7 +41,7 @@ def to_record(trial: Trial, origin: Origin, outcome: Outcome) -> dict[str, Any]:
         "dtype": trial.dtype,
         "verdict": str(outcome.verdict),
         "expected": str(case.expect),
-        "as_expected": _as_expected(trial, outcome),
+        "as_expected": as_expected(trial, outcome),
         "known": None,
         "comparisons": [jsonable(dataclasses.asdict(each)) for each in outcome.comparisons],
         "diagnosis": dataclasses.asdict(outcome.diagnosis) if outcome.diagnosis else None,
@@ -62,7 +62,8 @@ def to_record(trial: Trial, origin: Origin, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _as_expected(trial: Trial, outcome: Outcome) -> bool:
+def as_expected(trial: Trial, outcome: Outcome) -> bool:
+    """Whether the trial went as its document says."""
     # That the harness found the weights not to fit is no rejection that a document could speak of.
     misfit = any(failure.misfit for failure in outcome.failures.values())
     return trial.case.expect.met_by(outcome.verdict) and not outcome.undocumented and not misfit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import covertable
@@ -17,21 +17,29 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Combinations that a family leaves out: the swept names that decide it, and the identities of excluded values."""
+    """Combinations that a family leaves out: the swept names that decide it, and the identities of excluded values.
+
+    ``when`` is the predicate itself, for values that the sweep does not have.
+    """
 
     names: tuple[str, ...]
     values: frozenset[Any]
+    when: Callable[[Row], Any] = field(compare=False)
 
     def __call__(self, row: Mapping[str, Any]) -> bool:
         """Whether the row is left out."""
         return identity(tuple(row[name] for name in self.names)) in self.values
+
+    def beyond(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row of any values would be left out. Raises ExpressionError where that cannot be computed."""
+        return bool(self.when({name: row[name] for name in self.names}))
 
 
 def exclusion(sweep: Mapping[str, Sequence[Any]], names: Sequence[str], when: Callable[[Row], Any]) -> Exclusion:
     """Tabulate a predicate over the product of the names that it depends on, which is small."""
     combinations = itertools.product(*(sweep[name] for name in names))
     left_out = frozenset(identity(values) for values in combinations if when(dict(zip(names, values, strict=True))))
-    return Exclusion(tuple(names), left_out)
+    return Exclusion(tuple(names), left_out, when)
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.records import Results
 
 LARGEST = 2**30
 Subparsers = Any  # argparse names its class privately
@@ -38,3 +41,13 @@ def shape(text: str) -> tuple[int, ...]:
     if math.prod(shape) > LARGEST:
         raise HarnessError(f"--input '{text}': more than {LARGEST} elements")
     return shape
+
+
+def folders(results: Results) -> list[Path]:
+    """Where the results lie, each folder once."""
+    return list(dict.fromkeys(Path(run.path).parent for run in results.runs))
+
+
+def on_stderr(line: str) -> None:
+    """Say what takes time, where it does not mix with a command's output."""
+    print(line, file=sys.stderr, flush=True)

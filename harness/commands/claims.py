@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import itertools
 import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from harness import claims
-from harness.commands import Subparsers, declare
+from harness import claims, seek
+from harness.claims import ClaimRow, ClaimVerdict, Unchecked
+from harness.commands import Subparsers, declare, folders, on_stderr
 from harness.errors import HarnessError, did_you_mean
-from harness.records import merge
+from harness.records import Results, merge
 
 COLOURS = {"confirmed": "green", "refuted": "red", "conditional": "yellow", "untested": "dim"}
 WIDTH_OF_A_FILE = 160
@@ -21,41 +25,89 @@ WIDTH_OF_A_FILE = 160
 
 def register(commands: Subparsers) -> None:
     """Declare the arguments."""
-    summary = "show every claim of the documents with its verdict and counts"
-    parser = declare(commands, "claims", summary, "python -m harness claims --layer Conv2dTranspose", run)
+    summary = "show every claim of the documents with its verdict, counts, and the condition under which it holds"
+    example = "python -m harness claims --layer Conv2dTranspose --verdict refuted --verdict conditional"
+    parser = declare(commands, "claims", summary, example, run)
     latest = "reports/latest"
     parser.add_argument("results", nargs="*", default=[latest], metavar="RESULTS", help=f"default: {latest}")
     parser.add_argument("--layer", help="only this layer's")
+    verdicts = [str(verdict) for verdict in ClaimVerdict]
+    parser.add_argument("--verdict", action="append", choices=verdicts, help="only claims of this verdict; repeatable")
+    parser.add_argument("--unchecked", action="store_true", help="also list the statements that no trial can check")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0: to read the ledger is no judgement."""
     results = merge([Path(path) for path in arguments.results])
-    rows = claims.ledger(results)
+    rows, unchecked = claims.ledger(results), claims.unchecked(results)
     if arguments.layer:
-        layers = {row.layer for row in rows}
-        if arguments.layer not in layers:
-            raise HarnessError(f"no claims of a layer '{arguments.layer}' ({did_you_mean(arguments.layer, layers)})")
-        rows = [row for row in rows if row.layer == arguments.layer]
+        _check_layer(arguments.layer, {row.layer for row in rows} | {each.layer for each in unchecked})
+    wanted = [each for each in claims.conditional(results) if arguments.layer in (None, each.layer)]
+    rows = claims.ledger(results, seek.settle(wanted, folders(results), Path(), on_stderr))
+    rows = [row for row in rows if arguments.layer in (None, row.layer)]
+    rows = [row for row in rows if not arguments.verdict or row.verdict in arguments.verdict]
+    unchecked = [each for each in unchecked if arguments.layer in (None, each.layer)]
     if arguments.json:
-        print(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
-    else:
-        _show(rows, results.problems)
-    return 0
-
-
-def _show(rows: list[claims.ClaimRow], problems: tuple[str, ...]) -> None:
+        listed = {"claims": [asdict(row) for row in rows], "unchecked": [asdict(each) for each in unchecked]}
+        print(json.dumps({**listed, "problems": list(results.problems)}, indent=1))
+        return 0
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH_OF_A_FILE)
-    table = Table("verdict", "layer", "claim", "where", "trials", box=None, pad_edge=False)
-    table.add_column("smallest counterexample", overflow="fold")
+    _show(console, rows, unchecked if arguments.unchecked else ())
+    _sum_up(console, rows, unchecked, results)
+    return 0
+
+
+def _check_layer(layer: str, layers: set[str]) -> None:
+    if layer not in layers:
+        raise HarnessError(f"no claims of a layer '{layer}' ({did_you_mean(layer, layers)})")
+
+
+def _show(console: Console, rows: Sequence[ClaimRow], unchecked: Iterable[Unchecked]) -> None:
+    """The ledger, which releases each document is about, and the statements outside of it."""
+    table = Table("verdict", "layer", "claim", "where", "agree", box=None, pad_edge=False)
+    table.add_column("holds when, or smallest counterexample", overflow="fold")
     for row in rows:
-        colour = COLOURS[row.verdict]
-        where, counts = f"{row.document}: {row.where}", f"{row.agreeing} of {row.counted}"
-        table.add_row(f"[{colour}]{row.verdict}[/]", row.layer, row.says, where, counts, row.counterexample)
+        verdict = f"[{COLOURS[row.verdict]}]{row.verdict}[/]"
+        cells = (row.layer, f"{row.id}: {row.says}", f"{row.document}: {row.where}", f"{row.agreeing} of {row.counted}")
+        table.add_row(verdict, *map(escape, (*cells, row.condition or row.counterexample)))
     console.print(table)
-    words = [f"{sum(row.verdict == word for row in rows)} {word}" for word in COLOURS]
-    console.print(f"\n{len(rows)} claims: {', '.join(words)}")
-    for problem in problems:
-        console.print(f"INCOMPLETE: {problem}", style="red", markup=False)
+    console.print()
+    for (layer, document), group in itertools.groupby(rows, key=lambda row: (row.layer, row.document)):
+        console.print(f"{layer}, {document} {_releases(list(group))}", markup=False, highlight=False)
+    for each in unchecked:
+        place = f"{each.layer}, {each.document}: {each.where}"
+        console.print(f"unchecked: {place}: {each.says} ({each.because})", markup=False, highlight=False)
+
+
+def _releases(rows: Sequence[ClaimRow]) -> str:
+    """What the rows' document is about, and what was measured for any of them."""
+    row = rows[0]
+    language = f" ({row.language})" if row.language else ""
+    measured = "; ".join(sorted({each.measured for each in rows} - {""})) or "nothing"
+    return f"'{row.title}'{language}: about {row.about}; measured: {measured}"
+
+
+def _sum_up(console: Console, rows: Sequence[ClaimRow], unchecked: Sequence[Unchecked], results: Results) -> None:
+    """Counts, what is wrong with the results, and what to do next."""
+    counts = [f"{sum(row.verdict == word for row in rows)} {word}" for word in COLOURS]
+    console.print(f"\n{len(rows)} claims: {', '.join(counts)}", highlight=False)
+    if unchecked:
+        words = "statement" if len(unchecked) == 1 else "statements"
+        console.print(f"{len(unchecked)} {words} cannot be checked; --unchecked lists them", highlight=False)
+    for problem in results.problems:
+        console.print(f"INCOMPLETE: {problem}", style="red", markup=False, highlight=False)
+    console.print(_next(rows, results), markup=False, highlight=False, soft_wrap=True)
+
+
+def _next(rows: Sequence[ClaimRow], results: Results) -> str:
+    if results.problems:
+        return "next: complete the results: run what is missing, and name all results"
+    for verdict in (ClaimVerdict.REFUTED, ClaimVerdict.CONDITIONAL):
+        for row in rows:
+            if row.verdict is verdict and row.reproducer:
+                return f"next: see for yourself, as here for {row.layer}'s {row.id}: {row.reproducer}"
+    if any(row.verdict is ClaimVerdict.UNTESTED for row in rows):
+        return "next: run what is untested (pytest -n auto); python -m harness doctor says what keeps a target away"
+    return "next: nothing; the documents hold here"

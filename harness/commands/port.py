@@ -67,7 +67,7 @@ def _find(arguments: argparse.Namespace) -> tuple[Answer, World]:
         raise HarnessError(f"{folder}: no case files here; --cases names their folder")
     # To read a case file takes longer than all the rest, so that those which do not name the call are left out.
     naming = [path for path in paths if steps[0].call in path.read_text(encoding="utf-8", errors="replace")]
-    files = [plan.load_unexpanded(path) for path in naming or paths]
+    files = [plan.read_case_file(path) for path in naming or paths]
     reference, subject = targets.parse(arguments.reference), targets.parse(arguments.subject)
     frameworks = (reference.framework, subject.framework)
     if steps[0].call.partition(".")[0] not in frameworks:

@@ -6,8 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from harness import matrix, report
-from harness.commands import Subparsers, declare
+from harness import matrix, report, seek
+from harness.claims import conditional
+from harness.commands import Subparsers, declare, folders, on_stderr
 from harness.known import Status
 from harness.records import merge
 from harness.report.changes import changes
@@ -35,7 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     results = merge([Path(path) for path in arguments.results])
     against = merge([Path(arguments.against)]) if arguments.against else None
     table = matrix.divergence_matrix(matrix.frame(results), arguments.by)
-    pages = report.write(results, Path(arguments.output), against)
+    found = seek.settle(conditional(results), folders(results), Path(), on_stderr)
+    pages = report.write(results, Path(arguments.output), against, found)
     red = sum(Status(trial["status"]).red for trial in results.trials)
     if arguments.json:
         document = {

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
+from types import MappingProxyType
 
 from harness.claims import ClaimRow, ledger
+from harness.findings import Finding
 from harness.matrix import divergence_matrix, frame
 from harness.records import Results, write_atomic
 from harness.report.render import html, markdown
 from harness.report.view import build
 
 
-def write(results: Results, directory: Path | str, against: Results | None = None) -> tuple[Path, ...]:
+def write(
+    results: Results,
+    directory: Path | str,
+    against: Results | None = None,
+    found: Mapping[str, Finding] = MappingProxyType({}),
+) -> tuple[Path, ...]:
     """Write ``report.html``, ``report.md``, ``matrix.csv`` and ``claims.csv`` into a folder, and return their paths.
 
-    With older results in ``against``, the pages also tell what is new and what is fixed since then.
+    With older results in ``against``, the pages also tell what is new and what is fixed since then. The conditions of
+    conditional claims are in ``found``.
     """
-    view = build(results, against)
+    view = build(results, against, found)
     pages = {
         "report.html": html(view),
         "report.md": markdown(view),
         "matrix.csv": matrix_csv(results),
-        "claims.csv": claims_csv(results),
+        "claims.csv": claims_csv(results, found),
     }
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -39,11 +48,11 @@ def matrix_csv(results: Results) -> str:
     return str(matrix.to_csv(lineterminator="\n", float_format="%.6g"))
 
 
-def claims_csv(results: Results) -> str:
+def claims_csv(results: Results, found: Mapping[str, Finding] = MappingProxyType({})) -> str:
     """The ledger of claims."""
     page = io.StringIO()
     table = csv.DictWriter(page, [field.name for field in fields(ClaimRow)], lineterminator="\n")
     table.writeheader()
-    for row in ledger(results):
+    for row in ledger(results, found):
         table.writerow({**asdict(row), "families": " ".join(row.families)})
     return page.getvalue()

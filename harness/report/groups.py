@@ -86,7 +86,7 @@ def gather(trials: Iterable[Record]) -> tuple[Group, ...]:
             alike[_likeness(trial)].append(trial)
     taken: set[str] = set()
     return tuple(
-        _group(_anchor(key, taken), alike[key], families[key[1], key[2]]) for key in sorted(alike, key=_by_interest)
+        _group(anchor(key[1:], taken), alike[key], families[key[1], key[2]]) for key in sorted(alike, key=_by_interest)
     )
 
 
@@ -120,23 +120,23 @@ def _by_interest(key: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
     return order.index(key[0]) if key[0] in order else len(order), key
 
 
-def _anchor(key: tuple[str, ...], taken: set[str]) -> str:
-    """An anchor that stays the same from one report to the next, unless two groups would share it."""
-    stem = re.sub(r"[^a-z0-9]+", "-", "-".join(part for part in key[1:] if part).lower()).strip("-")
-    anchor, number = stem, 1
-    while anchor in taken:
+def anchor(parts: Iterable[str], taken: set[str]) -> str:
+    """An anchor that stays the same from one report to the next, unless two places would share it."""
+    stem = re.sub(r"[^a-z0-9]+", "-", "-".join(part for part in parts if part).lower()).strip("-")
+    found, number = stem, 1
+    while found in taken:
         number += 1
-        anchor = f"{stem}-{number}"
-    taken.add(anchor)
-    return anchor
+        found = f"{stem}-{number}"
+    taken.add(found)
+    return found
 
 
-def _group(anchor: str, trials: list[Record], family: list[Record]) -> Group:
+def _group(place: str, trials: list[Record], family: list[Record]) -> Group:
     example = smallest(trials)
     known, diagnosis = example["known"] or {}, example.get("diagnosis") or {}
     calls = example.get("calls") or {}
     return Group(
-        anchor=anchor,
+        anchor=place,
         layer=example["layer"],
         family=example["family"],
         verdict=example["verdict"],

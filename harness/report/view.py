@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
-from harness.claims import ClaimRow, ledger
+from harness.claims import ClaimRow, Unchecked, ledger, unchecked
+from harness.findings import Finding
 from harness.matrix import diverges, frame, tally
 from harness.model import AGREEMENT, Verdict
-from harness.records import Record, Results
+from harness.records import OUTPUT, Record, Results, check
 from harness.report.changes import Changes, changes, describe
-from harness.report.groups import Group, gather, reason_of, version
+from harness.report.groups import RED, Group, anchor, gather, reason_of, version
 
 _TARGET_COLUMNS = ("framework", "version", "device", "threads")
 _RUN_COLUMNS = ["time", "shard", "tier", "selected", "planned", "harness", "python", "platform"]
@@ -55,14 +58,16 @@ class Coverage:
     coverage: Any
     trials: int
     diverging: int
+    anchor: str
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A row of the ledger, and where on the page its counterexample is explained."""
+    """A row of the ledger, and where on the page its counterexample is explained and its families' coverage shown."""
 
     row: ClaimRow
     anchor: str
+    families: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,14 @@ class Provenance:
 
 @dataclass(frozen=True)
 class View:
-    """What the pages show. ``problems`` is empty exactly when the results are whole."""
+    """What the pages show. ``problems`` is empty exactly when the results are whole.
+
+    ``verdict`` and ``matrix`` are about outputs; what else is checked has a sentence of its own, which may be empty.
+    """
 
     title: str
     verdict: str
+    checks: str
     notes: tuple[str, ...]
     problems: tuple[str, ...]
     verdicts: tuple[str, ...]
@@ -89,18 +98,23 @@ class View:
     groups: tuple[Group, ...]
     not_measured: tuple[NotMeasured, ...]
     claims: tuple[Claim, ...]
+    unchecked: tuple[Unchecked, ...]
     coverage: tuple[Coverage, ...]
     provenance: tuple[Provenance, ...]
 
 
-def build(results: Results, against: Results | None = None) -> View:
-    """Work out the page for these results, and what is new or fixed since the older ones."""
+def build(
+    results: Results, against: Results | None = None, found: Mapping[str, Finding] = MappingProxyType({})
+) -> View:
+    """Work out the page for these results and found conditions, and what is new or fixed since the older results."""
     groups = gather(results.trials)
+    coverage = _coverage(results, {group.anchor for group in groups})
     table = frame(results)
     rows = _matrix(table, groups)
     return View(
         title=f"Conformance of {describe(results)}",
         verdict=verdict_sentence(results.trials),
+        checks=checks_sentence(results.trials),
         notes=_notes(results),
         problems=results.problems,
         verdicts=tuple(verdict.value for verdict in Verdict if (table["verdict"] == verdict.value).any()),
@@ -109,15 +123,16 @@ def build(results: Results, against: Results | None = None) -> View:
         changes=changes(results, against) if against else None,
         groups=groups,
         not_measured=_not_measured(results),
-        claims=_claims(results, groups),
-        coverage=_coverage(results),
+        claims=_claims(ledger(results, found), groups, coverage),
+        unchecked=tuple(unchecked(results)),
+        coverage=coverage,
         provenance=tuple(_provenance(run.path, run.header, len(run.trials)) for run in results.runs),
     )
 
 
 def verdict_sentence(trials: list[Record]) -> str:
-    """The first sentence of the page: how many trials diverge, and how many of those nobody knew of."""
-    rated = [trial for trial in trials if Verdict(trial["verdict"]).rated]
+    """The first sentence of the page: how many trials of outputs diverge, and how many of those nobody knew of."""
+    rated = [trial for trial in trials if check(trial) == OUTPUT and Verdict(trial["verdict"]).rated]
     diverging = [trial for trial in rated if diverges(trial["verdict"])]
     expected = sum(trial["status"] == "as_expected" for trial in diverging)
     known = sum(trial["status"] == "known" for trial in diverging)
@@ -136,9 +151,24 @@ def verdict_sentence(trials: list[Record]) -> str:
     return f"{len(diverging):,} of {len(rated):,} trials {verb}{shown}; {new:,} new{departed}."
 
 
+def checks_sentence(trials: list[Record]) -> str:
+    """How many trials of anything but outputs depart from the documents; empty where there are none."""
+    rated = [trial for trial in trials if check(trial) != OUTPUT and Verdict(trial["verdict"]).rated]
+    if not rated:
+        return ""
+    departing = [trial for trial in rated if not trial["as_expected"]]
+    new = sum(trial["status"] in RED for trial in rated)
+    verb = "departs" if len(departing) == 1 else "depart"
+    return (
+        f"{len(departing):,} of {len(rated):,} checks of signatures, states and initial values {verb} from the "
+        f"documents, {new:,} new."
+    )
+
+
 def _notes(results: Results) -> tuple[str, ...]:
     """Sentences that keep the first one from being read as more than it is."""
-    calm = [trial for trial in results.trials if not diverges(trial["verdict"])]
+    outputs = [trial for trial in results.trials if check(trial) == OUTPUT]
+    calm = [trial for trial in outputs if not diverges(trial["verdict"])]
     counts = {
         "agree where a document says otherwise, as recorded in known.yaml": [t for t in calm if t["status"] == "known"],
         "more went otherwise than the case files say, without diverging": [
@@ -201,12 +231,19 @@ def _not_measured(results: Results) -> tuple[NotMeasured, ...]:
     return tuple(NotMeasured(*key, counts[key]) for key in sorted([*counts, *unseen]))
 
 
-def _claims(results: Results, groups: tuple[Group, ...]) -> tuple[Claim, ...]:
+def _claims(rows: Sequence[ClaimRow], groups: tuple[Group, ...], coverage: tuple[Coverage, ...]) -> tuple[Claim, ...]:
     anchors = {trial: group.anchor for group in groups for trial in group.trials}
-    return tuple(Claim(row, anchors.get(row.counterexample, "")) for row in ledger(results))
+    covered = {(row.layer, row.family): row.anchor for row in coverage}
+    return tuple(
+        Claim(
+            row, anchors.get(row.counterexample, ""), tuple((name, covered[row.layer, name]) for name in row.families)
+        )
+        for row in rows
+    )
 
 
-def _coverage(results: Results) -> tuple[Coverage, ...]:
+def _coverage(results: Results, anchors: set[str]) -> tuple[Coverage, ...]:
+    taken = set(anchors)
     stated: dict[tuple[str, str], Record] = {}
     for run in results.runs:
         for row in run.header.get("coverage", []):
@@ -220,7 +257,8 @@ def _coverage(results: Results) -> tuple[Coverage, ...]:
         facts: Record = {
             name: row.get(name) for name in ("combinations", "product", "excluded", "strength", "coverage")
         }
-        rows.append(Coverage(*key, trials=len(found), diverging=sum(map(diverges, found)), **facts))
+        place = anchor(("coverage", *key), taken)
+        rows.append(Coverage(*key, trials=len(found), diverging=sum(map(diverges, found)), anchor=place, **facts))
     return tuple(rows)
 
 

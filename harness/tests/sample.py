@@ -16,6 +16,16 @@ CLAIMS = [
     {"id": "same-even", "layer": "Conv2d", "document": "r2.1", "where": "Differences", "says": "same pads alike"},
     {"id": "same-odd", "layer": "Conv2d", "document": "r2.1", "where": "Table, row 3", "says": "odd kernels agree"},
 ]
+DOCUMENT = {"title": "Differences with torch.nn.Conv2d", "language": "en", "mindspore": "2.1", "torch": "1.8.1"}
+UNCHECKED = [
+    {
+        "layer": "Conv2d",
+        "document": "r2.1",
+        "where": "Note 2",
+        "says": "it is faster there",
+        "because": "time is not compared",
+    }
+]
 COVERAGE = [
     {
         "layer": "Conv2d",
@@ -91,6 +101,19 @@ def not_run(k: Any = 3, s: Any = 1, **changes: Any) -> Record:
     return trial(k, s, **{**found, **changes})
 
 
+def checked(parameter: str, *, agrees: bool, **changes: Any) -> Record:
+    """One trial of a signature."""
+    found = {
+        "trial": f"conv2d/signature/parameter={parameter},mindspore@cpu",
+        "family": "signature",
+        "check": "signature",
+        "values": {"parameter": parameter},
+        "swept": ["parameter"],
+        "comparisons": [],
+    }
+    return (trial if agrees else known)(**{**found, **changes})
+
+
 def comparison(**changes: Any) -> Record:
     """One tensor's comparison, bitwise equal unless changed."""
     record = {
@@ -129,7 +152,7 @@ def header(planned: int, **changes: Any) -> Record:
         "not_run": {},
         "coverage": COVERAGE,
         "claims": CLAIMS,
-        "documents": {"Conv2d": {"r2.1": {"title": "Differences with torch.nn.Conv2d", "mindspore": "2.1"}}},
+        "documents": {"Conv2d": {"r2.1": DOCUMENT}},
     }
     return {**record, **changes}
 

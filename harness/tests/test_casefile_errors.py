@@ -45,8 +45,8 @@ families:
     expect: equal
 """
 LAYER_KEYS = (
-    "claims, derive, documents, dtypes, families, inputs, jax, layer, mindspore, state, tolerance, torch, "
-    "unchecked, values"
+    "claims, derive, documents, dtypes, families, inputs, jax, layer, mindspore, recipes, state, tolerance, "
+    "torch, unchecked, values"
 )
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.claims import ClaimRow, ledger
+from harness.claims import ClaimRow, conditional, ledger, unchecked
+from harness.findings import Finding, State
 from harness.records import Record
-from harness.tests.sample import divergent, known, not_run, results, trial
+from harness.tests.sample import UNCHECKED, checked, divergent, known, not_run, results, trial
 
 
 def row(tmp_path: Path, trials: list[Record], id_: str = "same-odd") -> ClaimRow:
@@ -65,3 +66,44 @@ def test_rows_tell_the_document_and_come_sorted(tmp_path: Path) -> None:
         "Differences with torch.nn.Conv2d",
         "Table, row 3",
     )
+
+
+def test_rows_tell_what_the_document_is_about_and_what_was_measured(tmp_path: Path) -> None:
+    found = row(tmp_path, [trial(), divergent(5)])
+    assert (found.language, found.about) == ("en", "mindspore 2.1, torch 1.8.1")
+    assert found.measured == "mindspore 2.10.0, torch 2.13.0"
+    assert found.reproducer == divergent(5)["reproducer"]
+    documents = {"Conv2d": {"r2.1": {"title": "A page", "language": "en", "mindspore": "", "torch": ""}}}
+    [timeless, _] = ledger(results(tmp_path / "timeless", [trial()], documents=documents))
+    assert timeless.about == "no release"
+    assert (timeless.measured, timeless.reproducer) == ("", "")
+
+
+def test_only_a_conditional_claim_has_a_condition(tmp_path: Path) -> None:
+    for trials in ([trial(1)], [divergent(1)], [not_run(1)]):
+        assert row(tmp_path, trials).condition == ""
+        assert conditional(results(tmp_path, trials)) == []
+    found = row(tmp_path, [trial(1), divergent(2)])
+    assert found.condition.startswith("not sought; to find it: python -m harness claims")
+    assert (found.right, found.fresh, found.beyond) == (None, None, None)
+
+
+def test_a_condition_comes_with_its_numbers(tmp_path: Path) -> None:
+    measured = results(tmp_path, [trial(1), divergent(2), not_run(3), trial(4, claims=[])])
+    [claim] = conditional(measured)
+    assert [each["trial"] for each in claim.trials] == [trial(1)["trial"], divergent(2)["trial"]]
+    assert claim.taken == {each["trial"] for each in measured.trials}
+    [_, found] = ledger(measured, {claim.key: Finding(State.CHECKED, "k == 1", 38, 40, 21, 20)})
+    assert found.condition.startswith("holds iff k == 1: right on 38 of 40 fresh cases, 21 of them beyond the sweep")
+    assert (found.right, found.fresh, found.beyond) == (38, 40, 21)
+
+
+def test_checks_of_signatures_speak_of_claims_too(tmp_path: Path) -> None:
+    found = row(tmp_path, [checked("k", agrees=True), checked("s", agrees=False)])
+    assert (found.verdict, found.agreeing, found.counted) == ("conditional", 1, 2)
+
+
+def test_what_cannot_be_checked_is_listed_once(tmp_path: Path) -> None:
+    assert unchecked(results(tmp_path / "old", [trial()])) == []
+    [found] = unchecked(results(tmp_path / "new", [trial()], unchecked=UNCHECKED * 2))
+    assert (found.layer, found.where, found.because) == ("Conv2d", "Note 2", "time is not compared")

@@ -76,8 +76,65 @@ def test_report_writes_pages_and_says_what_is_new(tmp_path: Path, capsys: pytest
 
 def test_claims_prints_one_json_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["claims", str(_results(tmp_path, red=False)), "--json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
-    assert rows and all(row["verdict"] in {"confirmed", "refuted", "conditional", "untested"} for row in rows)
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"claims", "unchecked", "problems"}
+    assert [(row["id"], row["verdict"]) for row in found["claims"]] == [
+        ("same-even", "untested"),
+        ("same-odd", "confirmed"),
+    ]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> str:
+    trials = [sample.divergent(2, claims=["same-even"]), sample.trial(3, file="elsewhere.yaml")]
+    trials += [sample.known(5, file="elsewhere.yaml"), sample.trial(7, layer="Dense", claims=["[red]dense"])]
+    sample.store(tmp_path, trials, unchecked=sample.UNCHECKED)
+    return str(tmp_path)
+
+
+def test_claims_tell_condition_releases_and_what_to_do_next(ledger: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["claims", ledger]) == 0
+    out = capsys.readouterr().out
+    words = " ".join(out.split())
+    assert "\x1b" not in out
+    for part in ("not sought", "same-even: same pads alike", "r2.1: Differences", "1 of 2", "0 of 1", "[red]dense"):
+        assert part in words, part
+    assert "Conv2d, r2.1 'Differences with torch.nn.Conv2d' (en): about mindspore 2.1, torch 1.8.1" in out
+    assert "measured: mindspore 2.10.0, torch 2.13.0" in out
+    assert "3 claims: 1 confirmed, 1 refuted, 1 conditional, 0 untested" in out
+    assert "1 statement cannot be checked" in out and "it is faster there" not in out
+    assert out.splitlines()[-1].startswith("next: ") and "python -m harness compare" in out.splitlines()[-1]
+
+
+def test_claims_list_the_unchecked_where_asked(ledger: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["claims", ledger, "--unchecked"]) == 0
+    assert "Note 2: it is faster there (time is not compared)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ids"),
+    [
+        (["--verdict", "refuted"], ["same-even"]),
+        (["--verdict", "refuted", "--verdict", "conditional"], ["same-even", "same-odd"]),
+        (["--layer", "Dense"], ["[red]dense"]),
+        (["--layer", "Dense", "--verdict", "refuted"], []),
+    ],
+)
+def test_claims_can_be_narrowed(
+    ledger: str, arguments: list[str], ids: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["claims", ledger, "--json", *arguments]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["id"] for row in found["claims"]] == ids
+    assert len(found["unchecked"]) == ("Dense" not in arguments)
+
+
+def test_claims_of_incomplete_results_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sample.store(tmp_path, [sample.trial()], planned=9)
+    assert main(["claims", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("INCOMPLETE") for line in lines)
+    assert lines[-1].startswith("next: complete the results")
 
 
 def test_doctor_starts_without_importing_a_framework() -> None:

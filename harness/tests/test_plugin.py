@@ -496,3 +496,36 @@ def test_an_input_that_no_memory_holds_costs_its_own_trial(project: Project) -> 
     assert project.run("-n", "0").ret == pytest.ExitCode.TESTS_FAILED
     assert project.complete
     assert project.statuses() == {"affine/huge/ci=3": "as_expected", "affine/huge/ci=99999999999": "new"}
+
+
+CONDITIONAL = """
+documents: {d: {title: Differences, mindspore: "2.1"}}
+claims: {same: {document: d, where: here, says: both do the same}}
+"""
+BOUNDED = """\
+  bounded:
+    claims: [same]
+    mini: {call: mini.Bounded, with: {ci: =ci, co: =ci, a: =a, b: =b}}
+    sweep: {a: [1, 2, 3, 4], b: [1, 2, 3, 4]}
+    expect: equal
+"""
+
+
+def test_a_whole_run_ends_with_the_conditions_of_its_claims(project: Project) -> None:
+    project.layer("Affine", BOUNDED).known({"id": "bounded", "families": ["bounded"], "when": "a > b"})
+    path = project.path / "cases" / "affine.yaml"
+    path.write_text(path.read_text() + CONDITIONAL)
+    result = project.run("-n", "2")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["seeking the conditions of 1 conditional claim on fresh cases ...", "sought *"])
+    page = (project.results.parent / "report.html").read_text()
+    assert "holds iff a &lt;= b: right on" in page
+    [(key, found)] = json.loads((project.results.parent / "conditions.json").read_text()).items()
+    assert key.startswith("Affine/same/mini@cpu/")
+    assert found["right"] == found["fresh"] == found["beyond"] > 20
+    # A run that stops early has none, though those of the last run still lie there.
+    project.known()
+    result = project.run("-x")
+    assert result.ret != pytest.ExitCode.OK
+    assert "seeking" not in result.stdout.str()
+    assert "not sought" in (project.results.parent / "claims.csv").read_text()

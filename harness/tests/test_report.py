@@ -9,13 +9,29 @@ from pathlib import Path
 
 import pytest
 
+from harness.claims import conditional
+from harness.findings import Finding, State
+from harness.matrix import frame
 from harness.records import Results, merge
 from harness.report import write
 from harness.report.changes import ABSENT, CHANGED, FIXED, LOST, NEW, changes
 from harness.report.groups import gather
 from harness.report.render import html, markdown
-from harness.report.view import build, verdict_sentence
-from harness.tests.sample import KNOWN, NEWER, TARGETS, comparison, divergent, known, not_run, results, store, trial
+from harness.report.view import build, checks_sentence, verdict_sentence
+from harness.tests.sample import (
+    KNOWN,
+    NEWER,
+    TARGETS,
+    UNCHECKED,
+    checked,
+    comparison,
+    divergent,
+    known,
+    not_run,
+    results,
+    store,
+    trial,
+)
 
 EXPECTED = {"expected": "different", "as_expected": True, "status": "as_expected"}
 HOSTILE = "<script>alert('x')</script> & \"q\" | `b` [l](http://evil.example)\n# h"
@@ -108,6 +124,12 @@ def test_four_files_are_written_and_nothing_else(tmp_path: Path, mixed: Results)
         ("same-even", "refuted", "0", "1"),
         ("same-odd", "conditional", "1", "3"),
     ]
+    assert claims[1]["condition"].startswith("not sought")
+    assert (claims[0]["about"], claims[0]["measured"]) == (
+        "mindspore 2.1, torch 1.8.1",
+        "mindspore 2.10.0, torch 2.13.0",
+    )
+    assert claims[0]["reproducer"].startswith("python -m harness compare")
 
 
 def test_the_page_stands_alone_and_its_links_lead_somewhere(mixed: Results) -> None:
@@ -172,7 +194,11 @@ def hostile(tmp_path: Path) -> Results:
             reproducer=HOSTILE,
         )
     ]
-    return results(tmp_path, trials, not_run={"other": HOSTILE}, platform=HOSTILE, selected=HOSTILE)
+    documents = {HOSTILE: {HOSTILE: {"title": HOSTILE, "language": HOSTILE, "mindspore": HOSTILE, "torch": HOSTILE}}}
+    claims = [{"id": HOSTILE, "layer": HOSTILE, "document": HOSTILE, "where": HOSTILE, "says": HOSTILE}]
+    unchecked = [{"layer": HOSTILE, "document": HOSTILE, "where": HOSTILE, "says": HOSTILE, "because": HOSTILE}]
+    stated = {"documents": documents, "claims": claims, "unchecked": unchecked}
+    return results(tmp_path, trials, not_run={"other": HOSTILE}, platform=HOSTILE, selected=HOSTILE, **stated)
 
 
 def test_nothing_in_a_record_becomes_markup(tmp_path: Path) -> None:
@@ -291,3 +317,37 @@ def test_no_trials_still_make_a_page(tmp_path: Path) -> None:
 def test_a_rate_never_rounds_up_to_all(tmp_path: Path) -> None:
     trials = [trial(k) for k in range(3000)] + [divergent(5000)]
     assert "99.9 %" in html(build(results(tmp_path, trials)))
+
+
+def test_claims_show_condition_releases_and_links(mixed: Results) -> None:
+    [claim] = conditional(mixed)
+    view = build(mixed, found={claim.key: Finding(State.CHECKED, "s <= k", 38, 40, 21, 20)})
+    for page in (html(view).replace("&lt;", "<"), markdown(view).replace("&lt;", "<")):
+        assert "holds iff s <= k: right on 38 of 40 fresh cases, 21 of them beyond the sweep" in page
+        assert "mindspore 2.1, torch 1.8.1" in page and "mindspore 2.10.0, torch 2.13.0" in page
+    parsed = Page(html(view))
+    places = [row.anchor for row in view.coverage]
+    assert places == ["coverage-conv2d-pad", "coverage-conv2d-same"]
+    assert set(places) <= set(parsed.anchors) and {f"#{place}" for place in places} <= set(parsed.links)
+
+
+def test_what_cannot_be_checked_has_a_table(tmp_path: Path) -> None:
+    view = build(results(tmp_path, [trial()], unchecked=UNCHECKED))
+    for page in (html(view), markdown(view)):
+        assert "it is faster there" in page and "time is not compared" in page
+    assert "Unchecked" not in html(build(results(tmp_path, [trial()])))
+
+
+def test_checks_of_anything_but_outputs_have_a_sentence_of_their_own(tmp_path: Path) -> None:
+    signatures = [checked("k", agrees=True), checked("s", agrees=False), checked("d", agrees=False, status="new")]
+    found = results(tmp_path, [trial(1), divergent(2), *signatures, checked("w", agrees=True, verdict="weak")])
+    assert verdict_sentence(found.trials) == "1 of 2 trials diverges; 1 new."
+    sentence = "2 of 3 checks of signatures, states and initial values depart from the documents, 1 new."
+    assert checks_sentence(found.trials) == sentence
+    assert checks_sentence([trial(1)]) == ""
+    view = build(found)
+    assert (view.total.trials, view.total.diverging, view.total.rate) == (2, 1, 0.5)
+    assert len(frame(found)) == 2
+    assert any(group.family == "signature" for group in view.groups)
+    for page in (html(view), markdown(view)):
+        assert page.index("1 of 2 trials diverges") < page.index(sentence)

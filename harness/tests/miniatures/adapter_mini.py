@@ -85,6 +85,22 @@ class TwoOutputs(Linear):
         return {"output": right, "output_1": right}
 
 
+class Bounded(Linear):
+    """Right where ``a <= b``, shifted elsewhere; and beyond 4 it does with ``a`` what it is told to do."""
+
+    def __init__(self, ci: int, co: int, a: int, b: int, beyond: str = "") -> None:
+        super().__init__(ci, co)
+        self.a, self.b, self.beyond = a, b, beyond
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        if self.beyond == "abort" and self.a > 4:
+            os.abort()
+        while self.beyond == "hang" and self.a > 4:
+            time.sleep(3600)
+        right = super().compute(x, weight, bias)
+        return right if self.a <= self.b else np.roll(right, 1, -1)
+
+
 class NaN(Linear):
     """The last element is not a number."""
 
@@ -160,7 +176,7 @@ class Slow(Linear):
 
 
 RIGHT = (Linear, Scale, Table, Slow)
-WRONG = (NoBias, Transposed, Shifted, Flipped, HalfCast, WrongDtype, WrongShape, TwoOutputs, NaN)
+WRONG = (NoBias, Transposed, Shifted, Bounded, Flipped, HalfCast, WrongDtype, WrongShape, TwoOutputs, NaN)
 FAILING = (Unsupported, Raises, Crash, Hang)
 
 
