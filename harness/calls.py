@@ -54,7 +54,8 @@ def _literal(node: ast.expr, text: str) -> object:
     try:
         return _tuples(ast.literal_eval(node))
     except ValueError:
-        raise HarnessError(f"'{text}': '{ast.unparse(node)}' is no literal; write numbers, strings, tuples") from None
+        hint = "write numbers, strings, tuples, and leave dtypes out"
+        raise HarnessError(f"'{text}': '{ast.unparse(node)}' is no literal; {hint}") from None
 
 
 def _tuples(value: object) -> object:

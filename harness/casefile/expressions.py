@@ -14,8 +14,15 @@ from harness.errors import did_you_mean
 
 
 def axis(value: Any, index: int) -> Any:
-    """The value for one spatial axis of an argument that may be one number for all: ``axis(3, 1) == 3``."""
-    return value[index] if isinstance(value, tuple) else value
+    """The value for one axis of an argument that may be one number for all: ``axis(3, 1) == axis((3,), 1) == 3``."""
+    if not isinstance(value, tuple):
+        return value
+    return value[0] if len(value) == 1 else value[index]
+
+
+def one(value: Any) -> Any:
+    """The one number of a tuple that says the same for each axis; any other value as it is."""
+    return value[0] if isinstance(value, tuple) and len(set(map(identity, value))) == 1 else value
 
 
 def is_tuple(value: Any) -> bool:
@@ -30,7 +37,7 @@ def is_text(value: Any) -> bool:
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{"axis": axis, "abs": abs, "len": len, "max": max, "min": min, "sum": sum},
-    **{"is_tuple": is_tuple, "is_text": is_text, "sqrt": math.sqrt},
+    **{"is_tuple": is_tuple, "one": one, "is_text": is_text, "sqrt": math.sqrt},
 }
 CONSTANTS = {"true": True, "false": False, "none": None, "True": True, "False": False, "None": None}
 RESERVED = FUNCTIONS.keys() | CONSTANTS.keys()
