@@ -169,7 +169,7 @@ class Recorder:
         given = self.config.invocation_params.args
         parts = [argument for argument in self.config.args if argument in given]
         parts += [f"{flag} {value}" for flag, value in (("-k", option.keyword), ("-m", option.markexpr)) if value]
-        parts += ["--lf"] if getattr(option, "lf", False) else []  # no such option where the cache is switched off
+        parts += ["--lf"] if getattr(option, "lf", False) else []  # none where the cache is off
         parts += [] if selection.every_lane else [f"--lane {lane}" for lane in selection.lanes]
         return " ".join(parts)
 
