@@ -231,6 +231,13 @@ def test_failing_first_and_last(project: Project) -> None:
     assert project.lines[0]["selected"] == "--lf"
 
 
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_runs_without_the_cache(project: Project, workers: str) -> None:
+    project.layer("Affine", RIGHT)
+    project.run("-p", "no:cacheprovider", "-n", workers).assert_outcomes(passed=2)
+    assert (project.complete, project.lines[0]["selected"]) == (True, "all")
+
+
 def test_a_failure_starts_with_its_reason_and_ends_with_its_reproducer(project: Project) -> None:
     project.layer("Affine", WRONG)
     project.run("-n", "0", "--junitxml", "junit.xml")
