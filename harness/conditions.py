@@ -105,13 +105,17 @@ def _words(rows: Sequence[Row]) -> Iterator[_Atom]:
         kinds = {type(value) for value in values}
         if kinds <= {bool, type(None)}:
             yield name, f"not {name}", 0.0, [bool(value) for value in values]
-        elif kinds & {str, float} and not kinds & {tuple}:
+        elif kinds & {str, float} or any(_has_words(value) for value in values):
             cost = 3.0 if name in _ORIGINS else 0.5
             for value in {identity(value): value for value in values if value is not None}.values():
                 marks = [identity(each) == identity(value) for each in values]
                 yield f"{name} == {value!r}", f"{name} != {value!r}", cost, marks
         elif tuple in kinds and int in kinds:
             yield f"is_tuple({name})", f"not is_tuple({name})", 0.8, [isinstance(value, tuple) for value in values]
+
+
+def _has_words(value: Any) -> bool:
+    return isinstance(value, tuple) and not _is_numbers(value)
 
 
 def _numbers(rows: Sequence[Row]) -> _Numbers:
