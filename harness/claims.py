@@ -19,12 +19,12 @@ _NOT_COUNTED = frozenset({Verdict.WEAK, Verdict.NOT_RUN, Verdict.UNSUPPORTED})
 
 
 class ClaimVerdict(StrEnum):
-    """What became of a claim."""
+    """What became of a claim; first what a reader has to know of."""
 
-    CONFIRMED = "confirmed"
     REFUTED = "refuted"
     CONDITIONAL = "conditional"
     UNTESTED = "untested"
+    CONFIRMED = "confirmed"
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,47 @@ class Unchecked:
     where: str
     says: str
     because: str
+
+
+@dataclass(frozen=True)
+class DocumentRow:
+    """A document: what it is about, what was measured of it, and how many of its claims got which verdict.
+
+    Attributes:
+        counts: claims by verdict, every verdict named.
+        unchecked: statements that no trial can check.
+    """
+
+    layer: str
+    id: str
+    title: str
+    language: str
+    about: str
+    measured: str
+    claims: int
+    counts: Mapping[str, int]
+    unchecked: int
+
+
+def by_document(rows: Sequence[ClaimRow], unchecked: Sequence[Unchecked]) -> list[DocumentRow]:
+    """One row per document of these claims, sorted by layer and id."""
+    grouped: dict[tuple[str, str], list[ClaimRow]] = defaultdict(list)
+    for row in rows:
+        grouped[row.layer, row.document].append(row)
+    return [
+        DocumentRow(
+            layer=layer,
+            id=id_,
+            title=group[0].title,
+            language=group[0].language,
+            about=group[0].about,
+            measured="; ".join(sorted({row.measured for row in group} - {""})) or "nothing",
+            claims=len(group),
+            counts={str(verdict): sum(row.verdict is verdict for row in group) for verdict in ClaimVerdict},
+            unchecked=sum((each.layer, each.document) == (layer, id_) for each in unchecked),
+        )
+        for (layer, id_), group in sorted(grouped.items())
+    ]
 
 
 def ledger(results: Results, found: Mapping[str, Finding] = MappingProxyType({})) -> list[ClaimRow]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -14,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from harness import claims, seek
-from harness.claims import ClaimRow, ClaimVerdict, Unchecked
+from harness.claims import ClaimRow, ClaimVerdict, DocumentRow, Unchecked
 from harness.commands import Subparsers, declare, folders, on_stderr
 from harness.errors import HarnessError, did_you_mean
 from harness.records import Results, merge
@@ -48,7 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
     rows = [row for row in rows if not arguments.verdict or row.verdict in arguments.verdict]
     unchecked = [each for each in unchecked if arguments.layer in (None, each.layer)]
     if arguments.json:
-        listed = {"claims": [asdict(row) for row in rows], "unchecked": [asdict(each) for each in unchecked]}
+        listed = {
+            "documents": [asdict(row) for row in claims.by_document(rows, unchecked)],
+            "claims": [asdict(row) for row in rows],
+            "unchecked": [asdict(each) for each in unchecked],
+        }
         print(json.dumps({**listed, "problems": list(results.problems)}, indent=1))
         return 0
     console = Console()
@@ -74,19 +77,19 @@ def _show(console: Console, rows: Sequence[ClaimRow], unchecked: Iterable[Unchec
         table.add_row(verdict, *map(escape, (*cells, row.condition or row.counterexample)))
     console.print(table)
     console.print()
-    for (layer, document), group in itertools.groupby(rows, key=lambda row: (row.layer, row.document)):
-        console.print(f"{layer}, {document} {_releases(list(group))}", markup=False, highlight=False)
+    for document in claims.by_document(rows, ()):
+        console.print(_document(document), markup=False, highlight=False)
     for each in unchecked:
         place = f"{each.layer}, {each.document}: {each.where}"
         console.print(f"unchecked: {place}: {each.says} ({each.because})", markup=False, highlight=False)
 
 
-def _releases(rows: Sequence[ClaimRow]) -> str:
-    """What the rows' document is about, and what was measured for any of them."""
-    row = rows[0]
+def _document(row: DocumentRow) -> str:
+    """What a document is about, what was measured of it, and how its claims fared."""
     language = f" ({row.language})" if row.language else ""
-    measured = "; ".join(sorted({each.measured for each in rows} - {""})) or "nothing"
-    return f"'{row.title}'{language}: about {row.about}; measured: {measured}"
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in row.counts.items() if count)
+    where = f"about {row.about}; measured: {row.measured}"
+    return f"{row.layer}, {row.id} '{row.title}'{language}: {counts}; {where}"
 
 
 def _sum_up(console: Console, rows: Sequence[ClaimRow], unchecked: Sequence[Unchecked], results: Results) -> None:

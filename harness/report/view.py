@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.claims import ClaimRow, Unchecked, ledger, unchecked
+from harness.claims import ClaimRow, ClaimVerdict, DocumentRow, Unchecked, by_document, ledger, unchecked
 from harness.findings import Finding
 from harness.matrix import diverges, frame, tally
 from harness.model import AGREEMENT, Verdict
@@ -97,6 +97,7 @@ class View:
     changes: Changes | None
     groups: tuple[Group, ...]
     not_measured: tuple[NotMeasured, ...]
+    documents: tuple[DocumentRow, ...]
     claims: tuple[Claim, ...]
     unchecked: tuple[Unchecked, ...]
     coverage: tuple[Coverage, ...]
@@ -110,7 +111,7 @@ def build(
     groups = gather(results.trials)
     coverage = _coverage(results, {group.anchor for group in groups})
     table = frame(results)
-    rows = _matrix(table, groups)
+    rows, judged, outside = _matrix(table, groups), ledger(results, found), unchecked(results)
     return View(
         title=f"Conformance of {describe(results)}",
         verdict=verdict_sentence(results.trials),
@@ -123,8 +124,9 @@ def build(
         changes=changes(results, against) if against else None,
         groups=groups,
         not_measured=_not_measured(results),
-        claims=_claims(ledger(results, found), groups, coverage),
-        unchecked=tuple(unchecked(results)),
+        documents=tuple(by_document(judged, outside)),
+        claims=_claims(judged, groups, coverage),
+        unchecked=tuple(outside),
         coverage=coverage,
         provenance=tuple(_provenance(run.path, run.header, len(run.trials)) for run in results.runs),
     )
@@ -234,11 +236,12 @@ def _not_measured(results: Results) -> tuple[NotMeasured, ...]:
 def _claims(rows: Sequence[ClaimRow], groups: tuple[Group, ...], coverage: tuple[Coverage, ...]) -> tuple[Claim, ...]:
     anchors = {trial: group.anchor for group in groups for trial in group.trials}
     covered = {(row.layer, row.family): row.anchor for row in coverage}
+    order = list(ClaimVerdict)
     return tuple(
         Claim(
             row, anchors.get(row.counterexample, ""), tuple((name, covered[row.layer, name]) for name in row.families)
         )
-        for row in rows
+        for row in sorted(rows, key=lambda row: (row.layer, order.index(row.verdict)))
     )
 
 

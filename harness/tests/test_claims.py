@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.claims import ClaimRow, conditional, ledger, unchecked
+from harness.claims import ClaimRow, by_document, conditional, ledger, unchecked
 from harness.findings import Finding, State
 from harness.records import Record
 from harness.tests.sample import UNCHECKED, checked, divergent, known, not_run, results, trial
@@ -107,3 +107,13 @@ def test_what_cannot_be_checked_is_listed_once(tmp_path: Path) -> None:
     assert unchecked(results(tmp_path / "old", [trial()])) == []
     [found] = unchecked(results(tmp_path / "new", [trial()], unchecked=UNCHECKED * 2))
     assert (found.layer, found.where, found.because) == ("Conv2d", "Note 2", "time is not compared")
+
+
+def test_each_document_is_summed_up(tmp_path: Path) -> None:
+    measured = results(
+        tmp_path, [trial(1), trial(2, claims=["same-even"]), divergent(3, claims=["same-even"])], unchecked=UNCHECKED
+    )
+    [document] = by_document(ledger(measured), unchecked(measured))
+    assert (document.id, document.claims, document.unchecked) == ("r2.1", 2, 1)
+    assert document.counts == {"refuted": 0, "conditional": 1, "untested": 0, "confirmed": 1}
+    assert (document.about, document.measured) == ("mindspore 2.1, torch 1.8.1", "mindspore 2.10.0, torch 2.13.0")

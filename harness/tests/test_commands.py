@@ -77,7 +77,7 @@ def test_report_writes_pages_and_says_what_is_new(tmp_path: Path, capsys: pytest
 def test_claims_prints_one_json_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["claims", str(_results(tmp_path, red=False)), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"claims", "unchecked", "problems"}
+    assert set(found) == {"documents", "claims", "unchecked", "problems"}
     assert [(row["id"], row["verdict"]) for row in found["claims"]] == [
         ("same-even", "untested"),
         ("same-odd", "confirmed"),
@@ -99,8 +99,8 @@ def test_claims_tell_condition_releases_and_what_to_do_next(ledger: str, capsys:
     assert "\x1b" not in out
     for part in ("not sought", "same-even: same pads alike", "r2.1: Differences", "1 of 2", "0 of 1", "[red]dense"):
         assert part in words, part
-    assert "Conv2d, r2.1 'Differences with torch.nn.Conv2d' (en): about mindspore 2.1, torch 1.8.1" in out
-    assert "measured: mindspore 2.10.0, torch 2.13.0" in out
+    assert "Conv2d, r2.1 'Differences with torch.nn.Conv2d' (en): 1 refuted, 1 conditional; about mindspore 2.1" in out
+    assert "torch 1.8.1; measured: mindspore 2.10.0, torch 2.13.0" in out
     assert "3 claims: 1 confirmed, 1 refuted, 1 conditional, 0 untested" in out
     assert "1 statement cannot be checked" in out and "it is faster there" not in out
     assert out.splitlines()[-1].startswith("next: ") and "python -m harness compare" in out.splitlines()[-1]

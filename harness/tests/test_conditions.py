@@ -95,6 +95,13 @@ def test_a_comparison_of_names_is_preferred_to_a_constant() -> None:
     assert found(rows, "op < 2") == "op <= p"
 
 
+def test_words_within_tuples_are_told_apart() -> None:
+    rows = [{"how": (name, name.upper()), "p": p} for name in ("reflect", "circular", "zeros") for p in (1, 2)]
+    found = learn(rows, [row["how"] != ("circular", "CIRCULAR") for row in rows])
+    assert found is not None
+    assert found.text == "how != ('circular', 'CIRCULAR')"
+
+
 def test_what_does_not_vary_is_of_no_use() -> None:
     rows = [{"k": k, "n": 2} for k in (1, 2, 3)]
     assert not [atom for atom in atoms(rows) if "n" in Expression(atom.text).names]
