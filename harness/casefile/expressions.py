@@ -22,7 +22,7 @@ def axis(value: Any, index: int) -> Any:
 
 def one(value: Any) -> Any:
     """The one number of a tuple that says the same for each axis; any other value as it is."""
-    return value[0] if isinstance(value, tuple) and len(set(map(identity, value))) == 1 else value
+    return value[0] if isinstance(value, list | tuple) and len(set(map(identity, value))) == 1 else value
 
 
 def is_tuple(value: Any) -> bool:

@@ -46,14 +46,20 @@ def run(arguments: argparse.Namespace) -> int:
     environment.limit_threads(1)
     found, world = _find(arguments)
     best = found.best
-    notes = []
+    notes, written = [], []
     if best is not None and arguments.script:
         reference, subject = world.reference.framework, world.subject.framework
         write_atomic(arguments.script, code.script(best.case, reference, subject, targets.dialect))
+        written.append(arguments.script)
         notes.append(f"written: {arguments.script}; run it with: python {shlex.quote(arguments.script)}")
     if best is not None and arguments.weights:
-        notes += _convert(arguments, found, best.case)
-    print(dump(_document(found, world)) if arguments.json else _story(found, world, notes))
+        target, lines = _convert(arguments, found, best.case)
+        written.append(str(target))
+        notes += [f"written: {target}", *(f"  {line}" for line in lines)]
+    if best is None and (arguments.script or arguments.weights):
+        notes.append("nothing was written: there is no code that it could belong to")
+    document = _document(found, world)
+    print(dump({**document, "written": written}) if arguments.json else _story(found, document, notes))
     return 0 if found.equivalent else 1
 
 
@@ -78,12 +84,11 @@ def _find(arguments: argparse.Namespace) -> tuple[Answer, World]:
         return answer.find(steps[0], shape(arguments.input) if arguments.input else None, world), world
 
 
-def _convert(arguments: argparse.Namespace, found: Answer, case: Case) -> list[str]:
+def _convert(arguments: argparse.Namespace, found: Answer, case: Case) -> tuple[Path, list[str]]:
     source = Path(arguments.weights)
     taker = _other(case, found.given)
     target = Path(arguments.to) if arguments.to else source.with_suffix(f".{taker}.safetensors")
-    lines = checkpoint.convert(source, target, case, found.given, taker, prefix=arguments.prefix)
-    return [f"written: {target}", *(f"  {line}" for line in lines)]
+    return target, checkpoint.convert(source, target, case, found.given, taker, prefix=arguments.prefix)
 
 
 def _other(case: Case, framework: str) -> str:
@@ -153,8 +158,8 @@ def _tried(attempt: Attempt, world: World) -> dict[str, Any]:
     }
 
 
-def _story(found: Answer, world: World, notes: list[str]) -> str:
-    document, best = _document(found, world), found.best
+def _story(found: Answer, document: dict[str, Any], notes: list[str]) -> str:
+    best = found.best
     if best is None:
         lines = [f"{'no equivalent' if found.equivalent is False else 'no equivalent known'}: {found.call}"]
         lines += [f"  {found.why}"]

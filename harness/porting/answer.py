@@ -129,7 +129,7 @@ def find(call: Step, shape: tuple[int, ...] | None, world: World) -> Answer:
             attempts.append(_attempt(call, recipe, row, world))
     why = "" if attempts else f"no recipe of the case file fits these arguments ({len(recipes)} were looked at)"
     answer = Answer(call, given, tuple(attempts), why)
-    return answer if answer.best or why else replace(answer, why="every recipe that fits gives something else")
+    return answer if answer.best or why else replace(answer, why="every recipe that fits was tried, and none holds")
 
 
 def _is_of(recipe: Recipe, call: Step, given: str) -> bool:
