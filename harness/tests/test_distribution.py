@@ -54,7 +54,7 @@ def right(request: pytest.FixtureRequest) -> tuple[Initial, Draw]:
 
 def test_a_right_statement_is_not_rejected(right: tuple[Initial, Draw]) -> None:
     stated, draw = right
-    found = [fit(sample, stated) for sample in samples(draw, 34)]
+    found = [fit(sample, stated) for sample in samples(draw, 12 if stated is TRUNCATED else 44)]
     assert [each.departure for each in found if each.departure] == []
     assert not any(each.missed for each in found)
     # A limit of twice the size would pass the line above: half of the distances are beyond 0.37 of the right one.
@@ -63,12 +63,12 @@ def test_a_right_statement_is_not_rejected(right: tuple[Initial, Draw]) -> None:
 
 
 def test_samples_of_one_law_are_alike(right: tuple[Initial, Draw]) -> None:
-    pairs = zip(samples(right[1], 20), samples(right[1], 20, first=1000), strict=True)
+    pairs = zip(samples(right[1], 8), samples(right[1], 8, first=1000), strict=True)
     found = [alike(left, right) for left, right in pairs]
     assert [each.departure for each in found if each.departure] == []
     assert not any(each.missed for each in found)
     ratios = sorted(each.distance / each.limit for each in found)
-    assert 0.28 < ratios[len(ratios) // 2] < 0.47
+    assert 0.25 < ratios[len(ratios) // 2] < 0.55
 
 
 def same_deviation(bound: float) -> float:
@@ -95,7 +95,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("draw", "stated"), WRONG)
 def test_a_wrong_statement_is_rejected_by_the_distance_alone(draw: Draw, stated: Initial) -> None:
-    for sample in samples(draw, 12):
+    for sample in samples(draw, 4):
         found = fit(sample, stated)
         assert found.departure
         assert found.distance > found.limit
@@ -111,16 +111,16 @@ def test_a_wrong_statement_is_rejected_by_the_distance_alone(draw: Draw, stated:
     ],
 )
 def test_samples_of_two_laws_are_told_apart(left: Draw, right: Draw) -> None:
-    for one, other in zip(samples(left, 12), samples(right, 12, first=1000), strict=True):
+    for one, other in zip(samples(left, 3), samples(right, 3, first=1000), strict=True):
         assert alike(one, other).departure
         assert alike(other, one).departure
 
 
-@pytest.mark.parametrize(("size", "missed"), [(64, ("spread", "family")), (2000, ("spread",)), (SAMPLE, ())], ids=str)
+@pytest.mark.parametrize(("size", "missed"), [(64, ("spread", "family")), (4000, ("spread",)), (SAMPLE, ())])
 def test_too_few_values_would_not_have_shown_a_departure(size: int, missed: tuple[str, ...]) -> None:
-    (sample,) = samples(uniform(BOUND), 1, size=size)
-    assert fit(sample, UNIFORM).missed == missed
-    (one,) = samples(uniform(BOUND), 1, first=1, size=size)
+    (sample,) = samples(normal(0.02, 0.1), 1, size=size)
+    assert fit(sample, NORMAL).missed == missed
+    (one,) = samples(normal(0.02, 0.1), 1, first=1, size=size)
     assert set(alike(sample, one).missed) >= set(missed)
 
 
