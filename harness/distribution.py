@@ -98,7 +98,7 @@ def _other_family(values: Array) -> Array:
 
 
 def _constant(values: Array, stated: float) -> Fit:
-    off = np.abs(values - stated) > _ROUNDING * abs(stated)
+    off = ~(np.abs(values - stated) <= _ROUNDING * abs(stated))  # so that what is no number is off
     return Fit(
         f"{int(off.sum())} of {values.size} values are not {stated:g}" if off.any() else "", float(off.any()), 0.0
     )

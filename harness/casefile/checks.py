@@ -51,6 +51,10 @@ def stated(source: Source, key: Key, entry: Mapping[str, Any], sides: Sequence[s
     for name, allowed in (("side", sides), ("tensor", tensors)):
         if name in entry and entry[name] not in allowed:
             raise source.error([*key, name], f"no {name} '{entry[name]}'", f"expected one of {', '.join(allowed)}")
+    if check is Check.ROUND_TRIP and "side" in entry:
+        raise source.error([*key, "side"], "a round trip takes both sides", "leave out 'side'")
+    if check is Check.INIT and "side" in entry and "distribution" not in entry:
+        raise source.error(key, "one side is held against nothing", "add 'distribution', or leave out 'side'")
     _check_distribution(source, [*key, "distribution"], entry)
     return Stated(
         check=check,
@@ -99,3 +103,6 @@ def _check_distribution(source: Source, key: Key, entry: Mapping[str, Any]) -> N
         raise source.error([*key, 0], f"unknown distribution '{kind}'", f"expected one of {', '.join(DISTRIBUTIONS)}")
     if len(arguments) != DISTRIBUTIONS[kind]:
         raise source.error(key, f"{kind} takes {DISTRIBUTIONS[kind]} numbers", f"found {len(arguments)}")
+    for index, each in enumerate(arguments, 1):
+        if isinstance(each, str) and not each.startswith("="):
+            raise source.error([*key, index], f"'{each}' is no number", "an expression starts with '='")

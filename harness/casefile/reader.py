@@ -124,7 +124,7 @@ class _Reader:
         if given not in self.frameworks:
             raise self.source.error([*key, "from"], f"no side '{given}'", did_you_mean(given, self.frameworks))
         if entry.get("documented", "") not in {"", *self.data.get("claims", {})}:
-            hint = did_you_mean(entry["documented"], self.data["claims"])
+            hint = did_you_mean(entry["documented"], self.data.get("claims", {}))
             raise self.source.error([*key, "documented"], f"unknown claim '{entry['documented']}'", hint)
         verifying = tuple(
             family.name for family in families if self.data["families"][family.name].get("recipe") == name

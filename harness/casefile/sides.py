@@ -48,7 +48,7 @@ def _built(value: Any) -> Any:
     """An argument; a mapping with a call in it is a step to be taken where it stands."""
     if isinstance(value, dict) and "call" in value:
         return Step(value["call"], {name: _built(each) for name, each in value.get("with", {}).items()})
-    return value
+    return tuple(map(_built, value)) if isinstance(value, tuple) else value
 
 
 def side_spec(

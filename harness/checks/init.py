@@ -29,7 +29,10 @@ def run(trial: Trial, open_backend: Open) -> Outcome:
     if missing:
         return Outcome(Verdict.VALUE, undocumented=f"{' and '.join(missing)} has no {stated.tensor} here")
     drawn = [sample for sample in samples.values() if sample is not None]
-    fit = distribution.fit(drawn[0], stated) if stated.kind else distribution.alike(drawn[1], drawn[0])
+    fits = (
+        [distribution.fit(each, stated) for each in drawn] if stated.kind else [distribution.alike(drawn[1], drawn[0])]
+    )
+    fit = next((each for each in fits if each.departure), max(fits, key=lambda each: len(each.missed)))
     words = "; ".join(f"{name}: {distribution.describe(sample)}" for name, sample in zip(samples, drawn, strict=True))
     found = f"{fit.departure}; " if fit.departure and not stated.kind else ""
     note = f"{found}{words}; false alarm {distribution.FALSE_ALARM:g}"

@@ -27,14 +27,17 @@ def run(trial: Trial, open_backend: Open) -> Outcome:
 def _carried(trial: Trial, asked: Asked, open_backend: Open, canonical: Mapping[str, Array]) -> dict[str, Array]:
     """The state that a side has once it was given this one; built with another seed, so that nothing agrees by it."""
     framework = asked.framework
-    given = {own_name(each, framework): to_side(each, framework, canonical[each.name]) for each in trial.case.state}
+    present = [each for each in trial.case.state if each.name in canonical and framework not in each.lacking]
+    given = {own_name(each, framework): to_side(each, framework, canonical[each.name]) for each in present}
     way = trial.case.sides[framework].load
-    return _canonical(trial.case, asked, state(trial, asked, open_backend, given=given, load=way, seed=1))
+    seen = state(trial, asked, open_backend, given=given, load=way, seed=1)
+    return {**canonical, **_canonical(trial.case, asked, seen)}  # what a side lacks stays as it is
 
 
 def _canonical(case: Case, asked: Asked, seen: Observation) -> dict[str, Array]:
     framework = asked.framework
-    return {each.name: from_side(each, framework, seen.outputs[own_name(each, framework)]) for each in case.state}
+    present = [each for each in case.state if framework not in each.lacking]
+    return {each.name: from_side(each, framework, seen.outputs[own_name(each, framework)]) for each in present}
 
 
 def _changed(first: Mapping[str, Array], seen: Mapping[str, Array], where: str) -> str:

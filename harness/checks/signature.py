@@ -57,8 +57,9 @@ def _default(argument: Argument) -> str:
 
 def _place(stated: Signature, name: str, installed: Sequence[Argument]) -> str:
     """Where the parameter stands for a call by position."""
-    documented = [each.name for each in stated.parameters].index(name)
-    seen = [each.name for each in installed if each.name not in IGNORABLE].index(name)
+    named = [each.name for each in stated.parameters]
+    documented = named.index(name)
+    seen = [each.name for each in installed if each.name in named or each.name not in IGNORABLE].index(name)
     if documented == seen:
         return ""
     return f"documented is {name} at position {documented + 1}, installed is it at position {seen + 1}"

@@ -51,7 +51,7 @@ def convert(source: Path, target: Path, case: Case, giver: str, taker: str, *, p
     stored, metadata = _read(source)
     present = [each for each in case.state if not {giver, taker} & each.lacking]
     start = _prefix(source, stored, present, giver) if prefix is None else prefix
-    lines, moved = [], dict(stored)
+    lines, moved, kept = [], dict[str, Stored](), dict(stored)
     for each in present:
         old, new = start + own_name(each, giver), start + own_name(each, taker)
         if old not in stored:
@@ -59,16 +59,19 @@ def convert(source: Path, target: Path, case: Case, giver: str, taker: str, *, p
         tensor = stored[old]
         _check_shape(source, old, tensor, to_side(each, giver, np.empty(each.shape, np.int8)).shape)
         words = to_side(each, taker, from_side(each, giver, tensor.words))
-        del moved[old]
+        del kept[old]
         moved[new] = Stored(tensor.dtype, words)
         lines.append(f"{old} {tensor.words.shape} -> {new} {words.shape}, {tensor.dtype}")
-    _write(target, moved, metadata)
+    for name in sorted(kept.keys() & moved.keys()):
+        raise HarnessError(f"{source}: '{name}' would be written over, which is not of this layer")
+    _write(target, {**kept, **moved}, metadata)
     return lines
 
 
 def _prefix(source: Path, stored: Mapping[str, Stored], present: list[Parameter], giver: str) -> str:
     names = [own_name(each, giver) for each in present]
-    starts = [key.removesuffix(names[0]) for key in stored if names and key.endswith(names[0])]
+    keys = [f".{key}" for key in stored]  # a parameter's name stands alone, or after a dot
+    starts = [key[1:].removesuffix(names[0]) for key in keys if names and key.endswith(f".{names[0]}")]
     shapes = {own_name(each, giver): to_side(each, giver, np.empty(each.shape, np.int8)).shape for each in present}
     fitting = [
         start
@@ -109,7 +112,7 @@ def _stored(source: Path, name: str, entry: Mapping[str, Any]) -> Stored:
 
 
 def _write(target: Path, tensors: Mapping[str, Stored], metadata: dict[str, str]) -> None:
-    kept = {name: np.ascontiguousarray(each.words) for name, each in tensors.items()}
+    kept = {name: np.asarray(each.words, order="C") for name, each in tensors.items()}  # of no axis too
     specs = {
         name: TensorSpec(
             dtype=DTYPES[tensors[name].dtype],
@@ -123,5 +126,7 @@ def _write(target: Path, tensors: Mapping[str, Stored], metadata: dict[str, str]
     try:
         serialize_file(specs, temporary, metadata or None)
         temporary.replace(target)
+    except SafetensorError as error:
+        raise HarnessError(f"{target}: cannot be written: {error}") from None
     finally:
         temporary.unlink(missing_ok=True)

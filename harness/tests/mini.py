@@ -58,3 +58,22 @@ def case(
 def trial(subject: str = "Linear", dtype: str = "float32", **rest: Any) -> Trial:
     """A trial of such a case."""
     return Trial(case(subject, **rest), dtype, HONEST, MINI)
+
+
+def dense(subject: str = "Dense", ci: int = 6, co: int = 4, groups: int = 2, bias: bool = True, **changes: Any) -> Case:
+    """``honest.Dense`` against one of ``mini``, whose weight is called ``kernel`` and has its axes swapped."""
+    honest = {"ci": ci, "co": co, "groups": groups, "bias": bias}
+    mini = {"inputs": ci, "outputs": co, "group": groups, "has_bias": bias}
+    weight = Parameter("weight", (co, ci // groups), names={"mini": "kernel"}, swap={"mini": (0, 1)})
+    sides = {
+        "honest": Side((Step("honest.Dense", honest),), 0, changes.pop("honest_load", "")),
+        "mini": Side((Step(f"mini.{subject}", mini),), 0, changes.pop("mini_load", "")),
+    }
+    made = replace(
+        case(),
+        id=f"miniature/{subject}/ci={ci}",
+        inputs={"x": (2, 3, ci)},
+        state=(weight, *([Parameter("bias", (co,))] if bias else [])),
+        sides=sides,
+    )
+    return replace(made, **changes)

@@ -13,6 +13,7 @@ import numpy as np
 
 from harness.tests.miniatures.adapter_honest import (
     DEVICES,
+    DIALECT,
     MODES,
     PACKAGE,
     REQUIRES,
@@ -23,8 +24,11 @@ from harness.tests.miniatures.adapter_honest import (
     Table,
     conflict,
 )
+from harness.tests.miniatures.adapter_honest import (
+    Dense as HonestDense,
+)
 
-__all__ = ["DEVICES", "MODES", "PACKAGE", "REQUIRES", "Adapter", "conflict"]
+__all__ = ["DEVICES", "DIALECT", "MODES", "PACKAGE", "REQUIRES", "Adapter", "conflict"]
 
 
 class NoBias(Scale):
@@ -175,8 +179,75 @@ class Slow(Linear):
         return super().compute(x, weight, bias)
 
 
-RIGHT = (Linear, Scale, Table, Slow)
+class Dense(HonestDense):
+    """The same in another layout and under other names, with another default, and without a gain."""
+
+    weight = "kernel"
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        group: int = 1,
+        has_bias: bool = False,
+        kernel_init: Any = None,
+        bias_init: Any = None,
+    ) -> None:
+        super().__init__(inputs, outputs, group, has_bias, weight_init=kernel_init, bias_init=bias_init)
+        if kernel_init is None:
+            self.state["kernel"] = self.state["kernel"].T.copy()
+
+    @property
+    def matrix(self) -> Array:
+        return self.state["kernel"].T
+
+
+class MoreSpread(Dense):
+    """Initial values with a tenth more spread."""
+
+    def draw(self, shape: tuple[int, ...], fan: int) -> Array:
+        return np.float32(1.1) * super().draw(shape, fan)
+
+
+class OtherFamily(Dense):
+    """Normal initial values of the right deviation."""
+
+    def draw(self, shape: tuple[int, ...], fan: int) -> Array:
+        return np.random.normal(0, (3 * fan) ** -0.5, shape).astype(np.float32)
+
+
+class WrongFan(Dense):
+    """Leaves the groups out of the fan-in."""
+
+    def fan_in(self, ci: int, groups: int) -> int:
+        return ci
+
+
+class SameSeed(Dense):
+    """Does not heed its framework's generator: every layer starts alike."""
+
+    def draw(self, shape: tuple[int, ...], fan: int) -> Array:
+        return np.random.default_rng(0).uniform(-(fan**-0.5), fan**-0.5, shape).astype(np.float32)
+
+
+def times(x: Array, by: float) -> Any:
+    """A function of the framework."""
+    return x * x.dtype.type(by)
+
+
+class Times:
+    """The same as a layer without parameters."""
+
+    def __init__(self, by: float = 1) -> None:
+        self.by = by
+
+    def __call__(self, x: Array) -> Any:
+        return times(x, self.by)
+
+
+RIGHT = (Linear, Scale, Table, Slow, Dense, Times)
 WRONG = (NoBias, Transposed, Shifted, Bounded, Flipped, HalfCast, WrongDtype, WrongShape, TwoOutputs, NaN)
+DRAWN = (MoreSpread, OtherFamily, WrongFan, SameSeed)
 FAILING = (Unsupported, Raises, Crash, Hang)
 
 
@@ -184,4 +255,16 @@ class Adapter(MiniatureBackend):
     """Right and wrong layers side by side."""
 
     name = "mini"
-    layers: ClassVar[Mapping[str, Any]] = {layer.__name__: layer for layer in (*RIGHT, *WRONG, *FAILING)}
+    layers: ClassVar[Mapping[str, Any]] = {thing.__name__: thing for thing in (*RIGHT, *WRONG, *DRAWN, *FAILING, times)}
+
+    def load(self, layer: Any, state: Mapping[str, Array], way: str) -> None:
+        """Three ways that are wrong: ``lenient`` takes any shape, ``lossy`` loses a bit, ``idle`` does nothing."""
+        if way not in ("lenient", "lossy", "idle"):
+            return super().load(layer, state, way)
+        for name, array in state.items() if way != "idle" else ():
+            lost = array.view(np.uint32) & np.uint32(0xFFFFFFFE) if way == "lossy" else array
+            self.assign(layer, name, lost.view(array.dtype))
+        return None
+
+    def initial(self, state: Mapping[str, Array]) -> dict[str, Any]:
+        return {f"{name}_init": array.copy() for name, array in state.items()}
