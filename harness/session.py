@@ -158,6 +158,8 @@ class Session:
             return self.judged(trial_record.not_run_record(trial, origin, obstacle))
         with self._watchdog.limit(self.trial_limit) if self._watchdog else nullcontext():
             try:
+                for target in (trial.reference, trial.subject):
+                    self._open(target)  # a check may ask one side only, but the header tells of both
                 outcome = runner.run(trial, self._open, self.selection.lanes)
             except BrokenTarget as broken:
                 self._obstacles[broken.target] = str(broken)
