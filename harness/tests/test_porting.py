@@ -15,7 +15,7 @@ import pytest
 
 from harness.__main__ import main
 from harness.backends import targets
-from harness.model import OTHERS, Check, Initial, Parameter, Refusal, Side, Signature, Trial, Verdict
+from harness.model import AGREEMENT, OTHERS, Check, Initial, Parameter, Refusal, Side, Signature, Trial, Verdict
 from harness.outcome import Outcome
 from harness.protocol import Argument, Backend, Phase, Request, Step
 from harness.runner import run
@@ -119,9 +119,16 @@ def test_the_state_of_a_real_layer() -> None:
     assert without.undocumented.startswith("mindspore has bias (6,), weight (6, 2, 1, 3)")
 
 
-@pytest.mark.parametrize("way", ["", "set_data", "load_param_into_net", "constructor"])
+@pytest.mark.parametrize("way", ["", "set_data", "load_param_into_net"])
 def test_a_real_state_survives_every_way_to_load_it(way: str) -> None:
     assert check(Check.ROUND_TRIP, ("load_state_dict" if way else "", way)).verdict is Verdict.BITWISE
+
+
+def test_a_constructor_that_takes_initial_values_is_a_way_to_load_them() -> None:
+    bare = (Parameter("weight", (6, 2, 3)), BIAS)  # the constructor adds the axis by itself
+    assert check(Check.OUTPUT, ("load_state_dict", "constructor"), state=bare).verdict in AGREEMENT
+    refused = check(Check.OUTPUT, ("load_state_dict", "constructor"))
+    assert (refused.verdict, refused.failures["subject"].phase) == (Verdict.REJECTED_BY_SUBJECT, Phase.CONSTRUCT)
 
 
 def test_an_unknown_way_to_load_is_lacking() -> None:
