@@ -106,7 +106,9 @@ def check(kind: Check, load: tuple[str, str] = ("", ""), **changes: Any) -> Outc
     own = {"in_channels": 4, "out_channels": 6, "kernel_size": 3}
     sides = {
         "torch": Side((Step("torch.nn.Conv1d", {**own, "groups": 2}),), 0, load[0]),
-        "mindspore": Side((Step("mindspore.nn.Conv1d", {**own, "group": 2, "has_bias": True}),), 0, load[1]),
+        "mindspore": Side(
+            (Step("mindspore.nn.Conv1d", {**own, "group": 2, "has_bias": True, "pad_mode": "valid"}),), 0, load[1]
+        ),
     }
     given = {"inputs": {"x": (2, 4, 7)}, "state": (WEIGHT, BIAS), "sides": sides, "check": kind, **changes}
     return run(Trial(mini.case(**given), "float32", TORCH, MINDSPORE), open_backend)
