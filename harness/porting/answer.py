@@ -95,7 +95,8 @@ class Answer:
         """``True`` if one holds, ``False`` if there is none, ``None`` if none is known or none could be tried."""
         if any(each.works for each in self.attempts):
             return True
-        return False if self.refused or any(each.outcome for each in self.attempts) else None
+        judged = any(each.outcome is not None and each.outcome.verdict.rated for each in self.attempts)
+        return False if self.refused or judged else None
 
 
 def find(call: Step, shape: tuple[int, ...] | None, world: World) -> Answer:
@@ -129,7 +130,10 @@ def find(call: Step, shape: tuple[int, ...] | None, world: World) -> Answer:
             attempts.append(_attempt(call, recipe, row, world))
     why = "" if attempts else f"no recipe of the case file fits these arguments ({len(recipes)} were looked at)"
     answer = Answer(call, given, tuple(attempts), why)
-    return answer if answer.best or why else replace(answer, why="every recipe that fits was tried, and none holds")
+    if answer.best or why:
+        return answer
+    failed = answer.equivalent is False
+    return replace(answer, why=f"every recipe that fits was tried, and {'none holds' if failed else 'proves nothing'}")
 
 
 def _is_of(recipe: Recipe, call: Step, given: str) -> bool:

@@ -59,9 +59,9 @@ def fits(recipe: Recipe, given: Mapping[str, Any], names: Names, defaults: Mappi
         names: values of all names that expressions may use, those of the pattern among them.
         defaults: the value of each argument that is not given.
     """
-    state = [parameter.removesuffix("_init") for parameter in recipe.family.state]
+    state = [f"{parameter}_init" for parameter in recipe.family.state]
     for argument, value in given.items():
-        if argument in IGNORABLE or argument.removesuffix("_init") in state:
+        if argument in IGNORABLE or argument in state:
             continue  # neither says what the layer computes once its weights are carried over
         wanted = recipe.pattern.get(argument, defaults.get(argument))
         if not _met(wanted, value, names):

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.inputs import fingerprint, integers, reals, tensor_key
+from harness.inputs import fingerprint, integers, reals, seeds, tensor_key
 from harness.model import Array, Lane
 
 KEYS = ["conv2d/same/k=3|x|exact", "conv2d/same/k=3|weight|rounding", "", "ключ"]
@@ -176,3 +176,18 @@ def test_the_fingerprint_does_not_see_the_layout_in_memory() -> None:
 def test_the_fingerprint_is_a_hash_of_dtype_shape_and_bytes() -> None:
     written = b"<f4(2, 3)" + b"".join(np.float32(value).tobytes() for value in range(6))
     assert fingerprint(BASE) == hashlib.sha256(written).hexdigest()[:16]
+
+
+def test_seeds_follow_from_the_key_and_stay_when_more_are_asked_for() -> None:
+    for key in KEYS:
+        assert seeds(key, 5) == [word % (2**31 - 1) + 1 for word in words(key, 5)]
+        assert seeds(key, 9)[:5] == seeds(key, 5)
+    assert not set(seeds("a", 20)) & set(seeds("b", 20))
+    assert len(set(seeds("a", 1000))) == 1000
+
+
+def test_seeds_are_what_every_generator_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    edge = np.array([0, 2**31 - 1, 2**31 - 2, 2**64 - 1], np.uint64)
+    monkeypatch.setattr("harness.inputs._words", lambda key, count: edge)
+    assert seeds("a", 4)[:3] == [1, 1, 2**31 - 1]
+    assert all(1 <= seed < 2**31 for seed in seeds("a", 4))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.model import Comparison, Expectation, Lane, Parameter, Side, Tier, Tolerance, Trial, Verdict
+from harness.model import Comparison, Expectation, Lane, Parameter, Refusal, Side, Tier, Tolerance, Trial, Verdict
 from harness.outcome import Outcome, grade
 from harness.protocol import Argument, Backend, Failure, Observation, Phase, Request, Step
 from harness.runner import run
@@ -118,6 +118,27 @@ def test_a_rejection_has_its_phase_and_type(phase: str, kind: str) -> None:
         ["subject"],
     )
     assert (found.failures["subject"].phase, found.failures["subject"].type) == (Phase(phase), kind)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "found"),
+    [
+        (Refusal(), ""),
+        (Refusal((Phase.CALL,)), ""),
+        (Refusal((Phase.LOAD, Phase.CALL), ("RuntimeError",)), ""),
+        (Refusal((), ("ValueError", "RuntimeError")), ""),
+        (Refusal((Phase.CONSTRUCT, Phase.LOAD)), "at call, stated is construct or load"),
+        (Refusal((Phase.CALL,), ("ValueError", "OSError")), "with RuntimeError, stated is ValueError or OSError"),
+    ],
+)
+def test_a_refusal_is_held_against_the_stated_one(refusal: Refusal, found: str) -> None:
+    wanted = trial("Raises", extra={"at": "call"}, refusal=refusal, expect=Expectation.REJECTED_BY_SUBJECT)
+    seen = run(wanted, open_backend)
+    assert (seen.verdict, seen.undocumented) == (
+        Verdict.REJECTED_BY_SUBJECT,
+        found and f"the subject refuses it {found}",
+    )
+    assert to_record(wanted, Origin("", Tier.DEFAULT), seen)["as_expected"] is not bool(found)
 
 
 def test_an_unknown_call_is_lacking_and_no_rejection() -> None:
