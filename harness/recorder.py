@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from harness import __version__, environment, report, seek, summary, trial_record, watchdog
+from harness import __version__, environment, report, summary, trial_record, watchdog
 from harness.backends import targets
-from harness.claims import conditional
 from harness.errors import HarnessError
-from harness.findings import Finding
 from harness.known import Status
+from harness.ledger import seek
+from harness.ledger.claims import conditional
+from harness.ledger.findings import Finding
 from harness.outline import Outline
 from harness.records import Results, Writer, merge
 from harness.session import WORKER_LOGS, Session

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness import claims, seek
-from harness.claims import ClaimRow, ClaimVerdict, DocumentRow, Unchecked
 from harness.commands import Subparsers, declare, folders, on_stderr
 from harness.errors import HarnessError, did_you_mean
+from harness.ledger import claims, seek
+from harness.ledger.claims import ClaimRow, ClaimVerdict, DocumentRow, Unchecked
 from harness.records import Results, merge
 
 COLOURS = {"confirmed": "green", "refuted": "red", "conditional": "yellow", "untested": "dim"}

@@ -6,10 +6,11 @@ import argparse
 import json
 from pathlib import Path
 
-from harness import matrix, report, seek
-from harness.claims import conditional
+from harness import matrix, report
 from harness.commands import Subparsers, declare, folders, on_stderr
 from harness.known import Status
+from harness.ledger import seek
+from harness.ledger.claims import conditional
 from harness.records import merge
 from harness.report.changes import changes
 

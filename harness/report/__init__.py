@@ -9,8 +9,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from types import MappingProxyType
 
-from harness.claims import ClaimRow, ledger
-from harness.findings import Finding
+from harness.ledger.claims import ClaimRow, ledger
+from harness.ledger.findings import Finding
 from harness.matrix import divergence_matrix, frame
 from harness.records import Results, write_atomic
 from harness.report.render import html, markdown

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 
-from harness.claims import smallest
+from harness.ledger.claims import smallest
 from harness.matrix import diverges
 from harness.model import Verdict
 from harness.records import Record, Results

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.claims import smallest
+from harness.ledger.claims import smallest
 from harness.matrix import diverges, largest_difference, text
 from harness.records import Record
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from harness.claims import ClaimRow, ClaimVerdict, DocumentRow, Unchecked, by_document, ledger, unchecked
-from harness.findings import Finding
+from harness.ledger.claims import ClaimRow, ClaimVerdict, DocumentRow, Unchecked, by_document, ledger, unchecked
+from harness.ledger.findings import Finding
 from harness.matrix import diverges, frame, tally
 from harness.model import AGREEMENT, Verdict
 from harness.records import OUTPUT, Record, Results, check

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.claims import ClaimRow, by_document, conditional, ledger, unchecked
-from harness.findings import Finding, State
+from harness.ledger.claims import ClaimRow, by_document, conditional, ledger, unchecked
+from harness.ledger.findings import Finding, State
 from harness.records import Record
 from harness.tests.sample import UNCHECKED, checked, divergent, known, not_run, results, trial
 

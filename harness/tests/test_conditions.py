@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness.casefile.expressions import Expression, axis
-from harness.conditions import atoms, learn
+from harness.ledger.conditions import atoms, learn
 
 SWEEP: dict[str, Sequence[Any]] = {
     "k": [1, 2, 3, 4, 6],

@@ -64,7 +64,8 @@ def rooms(*names: str) -> frozenset[str]:
 
 ADAPTERS = frozenset(module for module in FILES if ".adapter_" in module)
 RUNNING = rooms(
-    *("runner", "adjudicate", "session", "plugin", "recorder", "plan", "watchdog", "probe", "seek", "seek_child")
+    *("runner", "adjudicate", "session", "plugin", "recorder", "plan", "watchdog", "checks", "porting"),
+    *("ledger.probe", "ledger.seek", "ledger.child"),
 )
 
 
@@ -116,7 +117,7 @@ def test_who_judges_sees_arrays_and_records_only(module: str) -> None:
     assert OWN[module] <= JUDGES | {"harness.model"}
 
 
-@pytest.mark.parametrize("module", sorted(rooms("matrix", "report", "records", "claims", "findings")))
+@pytest.mark.parametrize("module", sorted(rooms("matrix", "report", "records", "ledger.claims", "ledger.findings")))
 def test_pages_are_made_of_records_alone(module: str) -> None:
     assert not reached(module) & (RUNNING | JUDGES | ADAPTERS | rooms("backends.targets", "casefile"))
 
@@ -127,17 +128,17 @@ def test_case_files_are_read_without_running_anything(module: str) -> None:
 
 
 def test_conditions_are_learned_from_values_alone() -> None:
-    assert reached("harness.conditions") <= rooms("casefile", "model", "errors", "protocol")
+    assert reached("harness.ledger.conditions") <= rooms("casefile", "model", "errors", "protocol")
 
 
 def test_what_is_asked_of_the_frameworks_is_decided_without_them() -> None:
-    allowed = rooms("casefile", "conditions", "findings", "records", "model", "errors", "protocol")
-    assert reached("harness.probe") <= allowed
+    allowed = rooms("casefile", "ledger.conditions", "ledger.findings", "records", "model", "errors", "protocol")
+    assert reached("harness.ledger.probe") <= allowed
 
 
 def test_only_the_process_that_seeks_runs_anything() -> None:
-    apart = rooms("runner", "adjudicate", "session", "plugin", "recorder", "plan", "probe", "seek_child")
-    assert not reached("harness.seek") & (apart | JUDGES | ADAPTERS)
+    apart = rooms("runner", "adjudicate", "session", "plugin", "recorder", "plan", "ledger.probe", "ledger.child")
+    assert not reached("harness.ledger.seek") & (apart | JUDGES | ADAPTERS)
 
 
 @pytest.mark.parametrize("module", ["harness.model", "harness.errors", "harness.inputs", "harness.watchdog"])

@@ -24,7 +24,7 @@ from harness.tests.test_checkpoint import save, stored, weights
 ROOT = Path(__file__).parents[2]
 DOCUMENT = {
     *("call", "equivalent", "why", "recipe", "code", "steps", "depends_on_input"),
-    *("verified", "not_verified", "tried"),
+    *("verified", "not_verified", "tried", "written"),
 }
 VERIFIED = {"lane", "lanes", "tensors", "targets", "versions", "input", "domain"}
 TRIED = {"recipe", "documented", "says", "steps", "holds", "verdict", "why", "counterexample"}
@@ -230,7 +230,7 @@ def test_a_comparison_that_proves_nothing_leaves_it_open(port: Any) -> None:
     code, found = port("honest.Dense(6, 4, bias=False, gain=0)")  # all zeros, whatever the weights
     assert (code, found["equivalent"], found["recipe"]) == (1, None, None)
     assert {each["verdict"] for each in found["tried"]} == {"weak"}
-    assert found["why"] == "every recipe that fits proves nothing here"
+    assert found["why"] == "every recipe that fits was tried, and proves nothing"
 
 
 def test_no_recipe_that_fits_is_none_known(port: Any, story: Any) -> None:

@@ -11,9 +11,9 @@ import pytest
 from harness import casefile
 from harness.casefile import Family
 from harness.casefile.expressions import Expression
-from harness.findings import State
+from harness.ledger.findings import State
+from harness.ledger.probe import EACH_SIDE, Fresh, Inquiry, Known, domain, neighbours, origins
 from harness.model import Case
-from harness.probe import EACH_SIDE, Fresh, Inquiry, Known, domain, neighbours, origins
 
 FILE = """
 layer: Affine

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.claims import conditional
-from harness.findings import Finding, State
+from harness.ledger.claims import conditional
+from harness.ledger.findings import Finding, State
 from harness.matrix import frame
 from harness.records import Results, merge
 from harness.report import write

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from harness import findings, plan, runner, seek, trial_record
+from harness import plan, runner, trial_record
 from harness.backends import targets
-from harness.claims import Conditional, conditional, ledger
-from harness.findings import CONDITIONS, Finding, State
+from harness.ledger import findings, seek
+from harness.ledger.claims import Conditional, conditional, ledger
+from harness.ledger.findings import CONDITIONS, Finding, State
 from harness.model import Tier
 from harness.records import Results
 from harness.tests import mini, sample

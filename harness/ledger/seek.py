@@ -18,14 +18,15 @@ from threading import Event
 from typing import Any
 
 import harness.backends
-from harness import environment, findings, watchdog
+from harness import environment, watchdog
 from harness.backends import targets
-from harness.claims import Conditional
 from harness.errors import HarnessError
-from harness.findings import Finding, State
+from harness.ledger import findings
+from harness.ledger.claims import Conditional
+from harness.ledger.findings import Finding, State
 from harness.records import Record, check
 
-CHILD = "harness.seek_child"
+CHILD = "harness.ledger.child"
 # For all claims of one layer, imports of the frameworks included; and for one fresh case.
 LAYER_LIMIT = 180.0
 CASE_LIMIT = 20.0

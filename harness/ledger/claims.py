@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
-from harness.findings import Finding, key
+from harness.ledger.findings import Finding, key
 from harness.model import Verdict
 from harness.records import Record, Results
 

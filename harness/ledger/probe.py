@@ -11,8 +11,8 @@ from typing import Any
 
 from harness.casefile import Family
 from harness.casefile.expressions import Expression, ExpressionError, identity
-from harness.conditions import DTYPE, FAMILY, SUBJECT, Formula, Row, learn
-from harness.findings import Finding, State
+from harness.ledger.conditions import DTYPE, FAMILY, SUBJECT, Formula, Row, learn
+from harness.ledger.findings import Finding, State
 from harness.model import Case
 
 EACH_SIDE = 20

@@ -1,4 +1,4 @@
-"""The process that seeks the conditions of one layer: ``python -m harness.seek_child FOLDER``, see ``seek.py``."""
+"""The process that seeks the conditions of one layer: ``python -m harness.ledger.child FOLDER``, see ``seek.py``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import harness.backends
-from harness import environment, plan, probe, runner, seek
+from harness import environment, plan, runner
 from harness.backends import targets
 from harness.casefile import CaseFile, Family
 from harness.casefile.expressions import plain
 from harness.errors import HarnessError
+from harness.ledger import probe, seek
 from harness.model import Case, Lane, Target, Tier, Trial, Verdict
 from harness.outcome import Outcome
 from harness.protocol import Backend
