@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import warnings
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import Any
 from harness import calls, environment, plan, trial_record
 from harness.backends import targets
 from harness.casefile import Recipe
-from harness.commands import Subparsers, declare, shape
+from harness.commands import Subparsers, declare, on_stderr, shape
 from harness.errors import HarnessError
 from harness.model import Case, Lane, Tier, Trial
 from harness.porting import answer, checkpoint, code
 from harness.porting.answer import Answer, Attempt, World
 from harness.records import dump, write_atomic
 
+LARGE = 2**20
 EXAMPLE = """\
 python -m harness port 'torch.nn.ConvTranspose2d(3, 64, 3, stride=2, padding=1, output_padding=1)' --input 1,3,48,48
 
@@ -79,9 +81,14 @@ def _find(arguments: argparse.Namespace) -> tuple[Answer, World]:
     if steps[0].call.partition(".")[0] not in frameworks:
         raise HarnessError(f"'{arguments.call}': expected a call of {' or '.join(frameworks)}")
     world = World(files, lambda target: targets.backend(target, 1), targets.obstacle, reference, subject)
+    size = shape(arguments.input) if arguments.input else None
+    if size is not None and math.prod(size) > LARGE:
+        on_stderr(
+            "running both sides on this input may take minutes; recipes that need its size aside, a small one will do"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return answer.find(steps[0], shape(arguments.input) if arguments.input else None, world), world
+        return answer.find(steps[0], size, world), world
 
 
 def _convert(arguments: argparse.Namespace, found: Answer, case: Case) -> tuple[Path, list[str]]:
