@@ -83,9 +83,7 @@ def _find(arguments: argparse.Namespace) -> tuple[Answer, World]:
     world = World(files, lambda target: targets.backend(target, 1), targets.obstacle, reference, subject)
     size = shape(arguments.input) if arguments.input else None
     if size is not None and math.prod(size) > LARGE:
-        on_stderr(
-            "running both sides on this input may take minutes; recipes that need its size aside, a small one will do"
-        )
+        on_stderr("running both sides on this input may take minutes; a smaller --input often shows the same")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return answer.find(steps[0], size, world), world
