@@ -45,7 +45,7 @@ families:
     expect: equal
 """
 LAYER_KEYS = (
-    "claims, derive, documents, dtypes, families, inputs, jax, layer, mindspore, state, tolerance, torch, "
+    "claims, derive, documents, dtypes, families, inputs, jax, layer, mindspore, recipes, state, tolerance, torch, "
     "unchecked, values"
 )
 
