@@ -59,9 +59,10 @@ def test_a_call_has_an_equivalent(capsys: pytest.CaptureFixture[str], call: str,
     assert all(each["counterexample"] for each in found["tried"] if not each["holds"])
 
 
-def test_a_grown_dilation_keeps_within_its_recipes_domain(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_input_grows_and_words_stay_where_they_are_the_default(capsys: pytest.CaptureFixture[str]) -> None:
     code, found = port(capsys, "torch.nn.Conv1d(3, 8, 5, dilation=4, padding='same')")
     assert (code, found["recipe"]) == (0, "same")
+    assert found["steps"] == ['mindspore.nn.Conv1d(3, 8, 5, pad_mode="same", dilation=4, has_bias=True)']
 
 
 def test_what_torch_refuses_has_no_equivalent(capsys: pytest.CaptureFixture[str]) -> None:
