@@ -69,7 +69,7 @@ class Finding:
             return f"holds {self._when}, by the run's trials alone: no fresh case could be run{self._also}"
         if (self.share or 0.0) < ENOUGH:
             return f"no short condition found; the best one, {self.expression}, is {self._numbers}{self._also}"
-        return f"holds {self._when}: {self._numbers}{self._also}"
+        return f"{'holds' if self.right == self.fresh else 'nearly holds'} {self._when}: {self._numbers}{self._also}"
 
     @property
     def _when(self) -> str:
