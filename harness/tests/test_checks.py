@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from harness import checks, distribution
+from harness.backends import targets
 from harness.checks import signature
 from harness.model import OTHERS, PARAMETER, Check, Initial, Lane, Parameter, Side, Signature, Tier, Trial, Verdict
 from harness.outcome import Outcome
+from harness.porting import code
 from harness.protocol import Argument, Phase, Step
 from harness.requests import Tensors, from_side, request, to_side
 from harness.runner import run
@@ -218,6 +220,10 @@ def test_what_one_side_lacks_does_not_travel() -> None:
     lacking = replace(BIAS, lacking=frozenset({"mini"}))
     sides = {**dense().sides, "mini": dense(bias=False).sides["mini"]}
     assert outcome(Check.ROUND_TRIP, state=(weight(), lacking), sides=sides).verdict is Verdict.BITWISE
+    case = dense(state=(weight(), lacking))
+    for giver, taker, name in (("honest", "mini", "kernel"), ("mini", "honest", "weight")):
+        (line,) = code.carry(case, giver, taker, targets.dialect)
+        assert line.startswith(f'layer.state["{name}"] = numpy.swapaxes(source.state[')
 
 
 def test_both_sides_are_built_from_different_seeds() -> None:
