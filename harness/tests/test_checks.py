@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from harness import checks, distribution
-from harness.checks import signature
+from harness.backends import targets
+from harness.checks import round_trip, signature
 from harness.model import OTHERS, PARAMETER, Check, Initial, Lane, Parameter, Side, Signature, Tier, Trial, Verdict
 from harness.outcome import Outcome
+from harness.porting import code
 from harness.protocol import Argument, Phase, Step
 from harness.requests import Tensors, from_side, request, to_side
 from harness.runner import run
@@ -218,6 +220,18 @@ def test_what_one_side_lacks_does_not_travel() -> None:
     lacking = replace(BIAS, lacking=frozenset({"mini"}))
     sides = {**dense().sides, "mini": dense(bias=False).sides["mini"]}
     assert outcome(Check.ROUND_TRIP, state=(weight(), lacking), sides=sides).verdict is Verdict.BITWISE
+    case = dense(state=(weight(), lacking))
+    for giver, taker, name in (("honest", "mini", "kernel"), ("mini", "honest", "weight")):
+        (line,) = code.carry(case, giver, taker, targets.dialect)
+        assert line.startswith(f'layer.state["{name}"] = numpy.swapaxes(source.state[')
+
+
+@pytest.mark.parametrize("changed", [(np.int32, (2, 3)), (np.float32, (3, 2))], ids=str)
+def test_the_same_bytes_in_another_dtype_or_shape_are_a_change(changed: tuple[Any, tuple[int, ...]]) -> None:
+    array = np.ones((2, 3), np.float32)
+    assert round_trip._changed({"w": array}, {"w": array.copy()}, "mini") == ""
+    again = array.view(changed[0]).reshape(changed[1])
+    assert round_trip._changed({"w": array}, {"w": again}, "mini") == "w changed on the way to mini"
 
 
 def test_both_sides_are_built_from_different_seeds() -> None:
@@ -257,6 +271,14 @@ def test_a_bias_takes_as_many_seeds_as_it_needs() -> None:
     assert len(set(seeds)) == len(seeds) == 11
     run(wanted, lambda target: spy)
     assert [each.seed for each in spy.requests[11:]] == seeds
+
+
+def test_each_side_has_seeds_of_its_own() -> None:
+    spies = {target: Spy(open_backend(target)) for target in (HONEST, MINI)}
+    run(trial(Check.INIT, stated=Initial("weight"), **WIDE), spies.__getitem__)
+    honest, mini = ({each.seed for each in spies[target].requests} for target in (HONEST, MINI))
+    assert honest and mini
+    assert not honest & mini
 
 
 @pytest.mark.parametrize("side", ["", "mini"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import pytest
 
 from harness.__main__ import main
 from harness.backends import targets
-from harness.model import AGREEMENT, OTHERS, Check, Initial, Parameter, Refusal, Side, Signature, Trial, Verdict
+from harness.model import AGREEMENT, OTHERS, Check, Initial, Parameter, Refusal, Side, Signature, Target, Trial, Verdict
 from harness.outcome import Outcome
 from harness.protocol import Argument, Backend, Phase, Request, Step
 from harness.runner import run
@@ -69,6 +70,28 @@ def test_what_torch_refuses_has_no_equivalent(capsys: pytest.CaptureFixture[str]
     code, found = port(capsys, "torch.nn.Conv1d(3, 8, 3, stride=2, padding='same')")
     assert (code, found["equivalent"], found["code"]) == (1, False, None)
     assert found["why"].startswith("torch itself refuses it at construct: ValueError")
+
+
+@pytest.mark.parametrize(
+    ("giver", "taker", "arguments"),
+    [
+        ("torch", "mindspore", "3, 8, 3, padding=1, padding_mode='reflect'"),
+        ("mindspore", "torch", "3, 8, 4, stride=3, has_bias=True"),
+    ],
+)
+def test_the_code_runs_as_it_stands(capsys: pytest.CaptureFixture[str], giver: str, taker: str, arguments: str) -> None:
+    call = f"{giver}.nn.Conv1d({arguments})"
+    scope: dict[str, Any] = {giver: importlib.import_module(giver)}
+    exec(f"source = {call}", scope)
+    exec(port(capsys, call, "--input", "2,3,11")[1]["code"], scope)
+    x = np.random.default_rng(0).normal(size=(2, 3, 11)).astype(np.float32)
+    backends: dict[str, Any] = {name: targets.backend(Target(name, "cpu"), 1) for name in (giver, taker)}
+    expected, actual = (
+        backends[name].to_array(layer(backends[name].to_tensor(x)))
+        for name, layer in ((giver, scope["source"]), (taker, scope["forward"]))
+    )
+    assert actual.shape == expected.shape
+    assert np.allclose(actual, expected, atol=1e-5)
 
 
 def bare(script: Path) -> subprocess.CompletedProcess[str]:
