@@ -19,7 +19,7 @@ DIALECT = {
     "tensor": "torch.from_numpy({array})",
     "array": "{tensor}.detach().numpy()",
     "read": "{layer}.{name}.detach().numpy()",
-    "write": "{layer}.{name}.data = torch.from_numpy({array})",
+    "write": "{layer}.{name}.data = torch.from_numpy({array}).clone()",
 }
 
 

@@ -13,6 +13,14 @@ from harness.protocol import Argument, Phase, literal
 
 Key = Sequence[str | int]
 _NEEDED = {Check.SIGNATURE: "side", Check.INIT: "tensor"}
+# Keys that mean something for some checks only.
+_OWN = {
+    Check.OUTPUT: {"phase", "error"},
+    Check.SIGNATURE: {"side", "of", "parameters", "has", "lacks"},
+    Check.STATE: {"side"},
+    Check.ROUND_TRIP: set[str](),
+    Check.INIT: {"side", "tensor", "distribution"},
+}
 
 
 @dataclass(frozen=True)
@@ -46,13 +54,12 @@ class Stated:
 def stated(source: Source, key: Key, entry: Mapping[str, Any], sides: Sequence[str], tensors: Sequence[str]) -> Stated:
     """Read what the family states. Raises CaseFileError where it does not fit the check."""
     check = Check(entry.get("check", "output"))
+    _check_keys(source, key, entry, check)
     if check in _NEEDED and _NEEDED[check] not in entry:
         raise source.error(key, f"the key '{_NEEDED[check]}' is missing", f"a check of {check} needs it")
     for name, allowed in (("side", sides), ("tensor", tensors)):
         if name in entry and entry[name] not in allowed:
             raise source.error([*key, name], f"no {name} '{entry[name]}'", f"expected one of {', '.join(allowed)}")
-    if check is Check.ROUND_TRIP and "side" in entry:
-        raise source.error([*key, "side"], "a round trip takes both sides", "leave out 'side'")
     if check is Check.INIT and "side" in entry and "distribution" not in entry:
         raise source.error(key, "one side is held against nothing", "add 'distribution', or leave out 'side'")
     _check_distribution(source, [*key, "distribution"], entry)
@@ -64,6 +71,19 @@ def stated(source: Source, key: Key, entry: Mapping[str, Any], sides: Sequence[s
         distribution=compile_tree(entry.get("distribution")),
         refusal=Refusal(tuple(map(Phase, entry.get("phase", ()))), tuple(map(str, entry.get("error", ())))),
     )
+
+
+def _check_keys(source: Source, key: Key, entry: Mapping[str, Any], check: Check) -> None:
+    for name in sorted(set[str]().union(*_OWN.values()) - _OWN[check]):
+        if name in entry:
+            hint = f"known there: {', '.join(sorted(_OWN[check])) or 'none of this kind'}"
+            raise source.error([*key, name], f"'{name}' means nothing for a check of {check}", hint)
+    expect = entry.get("expect", "equal")
+    if check is Check.OUTPUT and {"phase", "error"} & entry.keys() and not expect.startswith("rejected"):
+        raise source.error(key, f"nothing is refused where '{expect}' is expected", "leave out 'phase' and 'error'")
+    held = check not in (Check.OUTPUT, Check.INIT) or "distribution" in entry
+    if held and expect != "equal":
+        raise source.error([*key, "expect"], f"a check of {check} is as stated or not", "leave out 'expect'")
 
 
 def swept_parameters(stated: Stated) -> dict[str, tuple[str, ...]]:

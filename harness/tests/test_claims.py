@@ -94,7 +94,8 @@ def test_a_condition_comes_with_its_numbers(tmp_path: Path) -> None:
     assert [each["trial"] for each in claim.trials] == [trial(1)["trial"], divergent(2)["trial"]]
     assert claim.taken == {each["trial"] for each in measured.trials}
     [_, found] = ledger(measured, {claim.key: Finding(State.CHECKED, "k == 1", 38, 40, 21, 20)})
-    assert found.condition.startswith("nearly holds iff k == 1: right on 38 of 40 fresh cases, 21 of them beyond the sweep")
+    said = "nearly holds iff k == 1: right on 38 of 40 fresh cases, 21 of them beyond the sweep"
+    assert found.condition.startswith(said)
     assert (found.right, found.fresh, found.beyond) == (38, 40, 21)
 
 

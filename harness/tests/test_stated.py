@@ -10,7 +10,7 @@ import pytest
 from harness.casefile import load
 from harness.model import OTHERS, PARAMETER, Check, Expectation, Initial, Refusal, Signature
 from harness.protocol import Argument, Phase, Step
-from harness.tests.test_casefile import HEAD, cases, only_case, read, side
+from harness.tests.test_casefile import FAMILY, HEAD, cases, only_case, read, side
 from harness.tests.test_casefile_errors import FRAMEWORKS, edited, error_of, in_family, mistake, written
 
 STATE = HEAD + "state:\n  weight: {shape: [=k, 4], mindspore: {name: kernel, swap: [0, 1]}}\n"
@@ -79,7 +79,9 @@ def test_a_check_needs_no_expectation(tmp_path: Path) -> None:
 
 
 def test_a_refusal_has_phases_and_classes(tmp_path: Path) -> None:
-    found = only_case(tmp_path, "phase: [construct, call]", "error: [ValueError]")
+    refused = "expect: rejected_by_subject\n    phase: [construct, call]\n    error: [ValueError]\n"
+    [one] = read(tmp_path, HEAD + FAMILY.replace("expect: equal\n", refused)).families
+    [found] = one.cases()
     assert found.refusal == Refusal((Phase.CONSTRUCT, Phase.CALL), ("ValueError",))
 
 
@@ -215,9 +217,23 @@ ERRORS = [
     checked(
         "half a round trip",
         "families.kernels.side",
-        "a round trip takes both sides",
-        "leave out 'side'",
+        "'side' means nothing for a check of round_trip",
+        "known there: none of this kind",
         *("check: round_trip", "§side: torch"),
+    ),
+    checked(
+        "a tensor of a signature",
+        "families.kernels.tensor",
+        "'tensor' means nothing for a check of signature",
+        "known there: has, lacks, of, parameters, side",
+        *("check: signature", "side: torch", "parameters: [a]", "§tensor: weight"),
+    ),
+    checked(
+        "a signature that should differ",
+        "families.kernels.expect",
+        "a check of signature is as stated or not",
+        "leave out 'expect'",
+        *("check: signature", "side: torch", "parameters: [a]", "§expect: different"),
     ),
 ]
 
