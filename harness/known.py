@@ -108,12 +108,13 @@ def judge(
     return Status.KNOWN, entry, ""
 
 
-def load(path: Path, families: Mapping[str, Mapping[str, Iterable[str]]]) -> tuple[Known, ...]:
+def load(path: Path, families: Mapping[str, Mapping[str, Iterable[str]]], *, whole: bool = True) -> tuple[Known, ...]:
     """Read ``known.yaml``; a missing file accepts nothing.
 
     Args:
         path: the file.
         families: for each layer and family the names that its conditions may use.
+        whole: whether these are all layers there are; if not, entries of others are left out, unchecked.
 
     Raises:
         CaseFileError: anything that the file says wrong, a layer or family that does not exist among it.
@@ -121,7 +122,9 @@ def load(path: Path, families: Mapping[str, Mapping[str, Iterable[str]]]) -> tup
     if not path.exists():
         return ()
     source = read(path, "known")
-    entries = tuple(_entry(source, index, families) for index in range(len(source.data["known"])))
+    written = source.data["known"]
+    judged = [index for index, entry in enumerate(written) if whole or str(entry["layer"]) in families]
+    entries = tuple(_entry(source, index, families) for index in judged)
     for index, entry in enumerate(entries):
         if entry.id in {each.id for each in entries[:index]}:
             raise source.error(["known", index, "id"], f"the id '{entry.id}' stands twice")

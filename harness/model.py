@@ -168,8 +168,8 @@ class Refusal:
     errors: tuple[str, ...] = ()
 
 
-# The swept name of a check of a signature, and its value for 'and no more'.
-PARAMETER, OTHERS = "parameter", "others"
+# The swept name of a check of a signature, and its values for 'in this order' and for 'and no more'.
+PARAMETER, ORDER, OTHERS = "parameter", "order", "others"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness import casefile, known
 from harness.backends import targets
 from harness.casefile import CaseFile, Family
-from harness.errors import HarnessError
+from harness.errors import CaseFileError, HarnessError
 from harness.model import Case, Lane, Target, Tier, Trial
 
 KNOWN_FILE = "known.yaml"
@@ -69,7 +69,8 @@ def read_case_file(path: Path) -> CaseFile:
 
 @lru_cache
 def _load_once(path: Path, _changed: int, *, expand: bool) -> CaseFile:
-    return casefile.load(path, [name for name in targets.frameworks() if name != "numpy"], expand=expand)
+    sides = {name: targets.ways(name) for name in targets.frameworks() if name != "numpy"}
+    return casefile.load(path, sides, expand=expand)
 
 
 def load_known(files: Sequence[CaseFile]) -> tuple[known.Known, ...]:
@@ -81,18 +82,25 @@ def load_known(files: Sequence[CaseFile]) -> tuple[known.Known, ...]:
 def known_in(directory: Path, files: Sequence[CaseFile]) -> tuple[known.Known, ...]:
     """The accepted divergences of one folder; its case files that are not among these are read too."""
     families: dict[str, dict[str, list[str]]] = {}
-    for file in [*files, *_unread(directory, files)]:
+    unread, broken = _unread(directory, files)
+    for file in [*files, *unread]:
         if file.path.parent == directory:
             names = {family.name: [*family.fixed, *family.sweep] for family in file.families}
             families.setdefault(file.layer, {}).update(names)
-    return known.load(directory / KNOWN_FILE, families)
+    return known.load(directory / KNOWN_FILE, families, whole=not broken)
 
 
-def _unread(directory: Path, files: Sequence[CaseFile]) -> list[CaseFile]:
+def _unread(directory: Path, files: Sequence[CaseFile]) -> tuple[list[CaseFile], bool]:
+    """The case files of the folder that are not among these, and whether some could not be read."""
     # known.yaml may name layers of files that this run leaves out; their names suffice, and expansion takes longest.
     read = {file.path for file in files}
-    unread = [path for path in case_paths(directory) if path not in read]
-    return [read_case_file(path) for path in unread]
+    found, broken = [], False
+    for path in case_paths(directory):
+        try:
+            found += [] if path in read else [read_case_file(path)]
+        except CaseFileError:
+            broken = True  # an error of its own where it is run, and no fault of the files that are
+    return found, broken
 
 
 def case_paths(directory: Path) -> list[Path]:

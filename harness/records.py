@@ -212,6 +212,9 @@ def write_atomic(path: Path | str, text: str) -> None:
     try:
         temporary.write_text(text, encoding="utf-8", newline="\n")
         temporary.replace(path)
+    except OSError as error:
+        error.filename = str(path)  # whoever reads the message knows nothing of the other one
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -143,7 +143,8 @@ def evidence(record: Mapping[str, Any]) -> list[str]:
 
 def story(record: Mapping[str, Any]) -> str:
     """A failure in full: the reason first, the reproducer last."""
-    first = record["departure"] or f"{record['status']} divergence: {reason(record)}"
+    kind = "trial that proves nothing" if record["verdict"] == Verdict.WEAK else "divergence"
+    first = record["departure"] or f"{record['status']} {kind}: {reason(record)}"
     also = [reason(record)] if record["departure"] else []
     return "\n".join([first, "", *also, *details(record), "", record["reproducer"]])
 

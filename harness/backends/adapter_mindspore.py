@@ -16,6 +16,7 @@ PACKAGE = "mindspore"
 DEVICES = ("cpu",)
 MODES = ("",)
 REQUIRES = "mindspore>=2.10,<2.11"
+WAYS = ("set_data", "load_param_into_net", "constructor")
 # How its code is written, where the harness writes some.
 DIALECT = {
     "tensor": "mindspore.Tensor({array})",

@@ -14,6 +14,7 @@ PACKAGE = "torch"
 DEVICES = ("cpu",)
 MODES = ("",)
 REQUIRES = "torch>=2.13,<2.14"
+WAYS = ("load_state_dict",)
 # How its code is written, where the harness writes some.
 DIALECT = {
     "tensor": "torch.from_numpy({array})",

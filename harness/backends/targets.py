@@ -6,7 +6,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -72,6 +72,12 @@ def backend(target: Target, threads: int) -> Backend:
 def provenance(target: Target) -> Mapping[str, Any]:
     """What can be said of a target without importing its framework."""
     return {"framework": target.framework, "version": version(target.framework), "device": target.device}
+
+
+def ways(framework: str) -> Sequence[str]:
+    """The framework's own ways to load a state."""
+    named: Sequence[str] = getattr(_adapter(framework), "WAYS", ())
+    return named
 
 
 def dialect(framework: str) -> Mapping[str, str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.casefile.expressions import compile_tree, evaluate_tree, plain
 from harness.casefile.source import Source
-from harness.model import DISTRIBUTIONS, OTHERS, PARAMETER, Check, Initial, Refusal, Signature
+from harness.model import DISTRIBUTIONS, ORDER, OTHERS, PARAMETER, Check, Initial, Refusal, Signature
 from harness.protocol import Argument, Phase, literal
 
 Key = Sequence[str | int]
@@ -81,26 +82,50 @@ def _check_keys(source: Source, key: Key, entry: Mapping[str, Any], check: Check
     expect = entry.get("expect", "equal")
     if check is Check.OUTPUT and {"phase", "error"} & entry.keys() and not expect.startswith("rejected"):
         raise source.error(key, f"nothing is refused where '{expect}' is expected", "leave out 'phase' and 'error'")
+    if check is not Check.OUTPUT and "recipe" in entry:
+        raise source.error([*key, "recipe"], "a recipe is verified by its output", "leave out 'check'")
     held = check not in (Check.OUTPUT, Check.INIT) or "distribution" in entry
     if held and expect != "equal":
         raise source.error([*key, "expect"], f"a check of {check} is as stated or not", "leave out 'expect'")
 
 
 def swept_parameters(stated: Stated) -> dict[str, tuple[str, ...]]:
-    """The sweep of a check of a signature: every stated name, and whether there are more."""
+    """The sweep of a check of a signature: every stated name; if these are all, their order and that none is left."""
     if stated.signature is None:
         return {}
     named = [*(each.name for each in stated.signature.parameters), *stated.signature.lacks]
-    return {PARAMETER: (*named, OTHERS) if stated.signature.complete else tuple(named)}
+    return {PARAMETER: (*named, ORDER, OTHERS) if stated.signature.complete else tuple(named)}
+
+
+def flaw(stated: Initial) -> str:
+    """What is wrong with a distribution's numbers; empty if nothing is."""
+    given = stated.arguments
+    if any(not math.isfinite(number) for number in given):
+        return "its numbers are not finite"
+    if stated.kind == "uniform" and not given[0] < given[1]:
+        return f"its low end {given[0]:g} is not below its high end {given[1]:g}"
+    if stated.kind in ("normal", "truncated_normal") and not given[1] > 0:
+        return f"its deviation {given[1]:g} is not above 0"
+    if stated.kind == "truncated_normal" and not given[2] < given[3]:
+        return f"its low end {given[2]:g} is not below its high end {given[3]:g}"
+    return ""
 
 
 def _signature(source: Source, key: Key, entry: Mapping[str, Any]) -> Signature:
     written = entry.get("parameters", entry.get("has", ()))
     if not written and "lacks" not in entry:
         raise source.error(key, "a check of a signature states nothing", "add 'parameters', 'has' or 'lacks'")
+    if "parameters" in entry and "has" in entry:
+        raise source.error([*key, "has"], "'parameters' names them all", "leave out 'has'")
+    parameters = tuple(_argument(each) for each in written)
+    named = [each.name for each in parameters] + [str(name) for name in entry.get("lacks", ())]
+    twice = next((name for index, name in enumerate(named) if name in named[:index]), None)
+    if twice is not None:
+        place = next(part for part in ("parameters", "has", "lacks") if part in entry)
+        raise source.error([*key, place], f"'{twice}' stands twice in the signature")
     return Signature(
         of=str(entry.get("of", "constructor")),
-        parameters=tuple(_argument(each) for each in written),
+        parameters=parameters,
         complete="parameters" in entry,
         lacks=tuple(map(str, entry.get("lacks", ()))),
     )

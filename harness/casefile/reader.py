@@ -7,33 +7,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.casefile.checks import stated, swept_parameters
+from harness.casefile.checks import flaw, stated, swept_parameters
 from harness.casefile.expressions import RESERVED, Expression, ExpressionError, compile_tree, expressions_in, plain
 from harness.casefile.families import CaseFile, Document, Family, Recipe, Unchecked, derived, word
 from harness.casefile.sides import Part, SideSpec, side_spec
 from harness.casefile.source import Source, read
 from harness.casefile.sweep import Exclusion, exclusion
 from harness.errors import CaseFileError, did_you_mean
-from harness.model import PARAMETER, Case, Claim, Expectation, Lane, Tier, Tolerance
+from harness.model import PARAMETER, Case, Claim, Expectation, Initial, Lane, Tier, Tolerance
 
 Tree = Mapping[str, Any]
 SIDES = 2
 
 
-def load(path: Path, frameworks: Iterable[str], *, expand: bool = True) -> CaseFile:
+def load(path: Path, frameworks: Iterable[str] | Mapping[str, Sequence[str]], *, expand: bool = True) -> CaseFile:
     """Read, check and expand one case file.
 
     Args:
         path: the YAML file.
-        frameworks: names that may stand as sides.
+        frameworks: names that may stand as sides; as a mapping, with each one's own ways to load a state.
         expand: whether to expand every family already, which finds the errors that show in some combination only.
 
     Raises:
         CaseFileError: anything that the file says wrong, with line and column; nothing is run on a guess.
     """
-    frameworks = sorted(frameworks)
-    source = read(path, "cases", frameworks)
-    reader = _Reader(source, path, frameworks, expand)
+    names = sorted(frameworks)
+    source = read(path, "cases", names)
+    reader = _Reader(source, path, names, expand)
+    reader.ways = dict(frameworks) if isinstance(frameworks, Mapping) else {}
     claims = reader.claims()
     families = tuple(reader.family(name) for name in source.data["families"])
     reader.check_claims(claims, families)
@@ -57,6 +58,7 @@ class _Reader:
     def __init__(self, source: Source, path: Path, frameworks: Sequence[str], expand: bool) -> None:
         self.source, self.path, self.data, self.expand = source, path, source.data, expand
         self.layer = str(source.data["layer"])
+        self.ways: Mapping[str, Sequence[str]] = {}
         self.frameworks = [name for name in frameworks if name in source.data]
         self._check_sides(frameworks)
 
@@ -192,10 +194,10 @@ class _Reader:
         """What a recipe's domain leaves out of the sweep of a family that verifies it."""
         if domain is None:
             return []
-        place = [*key, "recipe"]
-        expression = self._compiled(place, f"=not ({str(domain).lstrip('= ')})")
-        self._check_tree(place, expression, names.known)
-        return [self._tabulate(key, place, expression, names)]
+        place = ["recipes", str(self.data["families"][key[1]]["recipe"]), "when"]
+        text = str(domain).lstrip("= ")
+        self._check_tree(place, self._compiled(place, f"={text}"), names.known)
+        return [self._tabulate(key, place, self._compiled(place, f"=not ({text})"), names)]
 
     def _check_reason(self, key: Sequence[str], entry: Tree) -> None:
         if "claims" not in entry and "because" not in entry:
@@ -344,11 +346,33 @@ class _Reader:
             *((["state", parameter.name, "shape"], parameter.shape) for parameter in case.state),
             ([*key, "output_shape"], case.documented_shape or ()),
         ]
+        if isinstance(case.stated, Initial) and (problem := flaw(case.stated)):
+            raise self.source.error([*key, "distribution"], f"{problem} in {case.id}")
+        self._check_layouts(key, case)
         for place, shape in shapes:
             for index, extent in enumerate(shape):
                 if type(extent) is not int or extent < 0:
                     problem = f"the extent is {extent!r} in {case.id}"
                     raise self.source.error([*place, index], problem, "expected a whole number, zero or more")
+
+    def _check_layouts(self, key: Sequence[str], case: Case) -> None:
+        for parameter in case.state:
+            own = parameter.name in self.data["families"].get(key[1], {}).get("state", {})
+            place: list[str] = [*key, "state"] if own else ["state"]
+            rank = len(parameter.shape)
+            for side, axis in parameter.expand_dims.items():
+                if not -rank - 1 <= axis <= rank:
+                    where = [*place, parameter.name, side, "expand_dims"]
+                    raise self.source.error(where, f"no axis {axis} for {rank} axes and one more, in {case.id}")
+            for side, axes in parameter.swap.items():
+                if len({axis % rank for axis in axes if rank and -rank <= axis < rank}) != len(axes):
+                    hint = f"expected two of the {rank} axes"
+                    raise self.source.error([*place, parameter.name, side, "swap"], f"swaps {axes}, in {case.id}", hint)
+        for side, pipeline in case.sides.items():
+            ways = self.ways.get(side, (pipeline.load,))
+            if pipeline.load not in ("", *ways):
+                hint = did_you_mean(pipeline.load, ways)
+                raise self.source.error([*key, side, "load"], f"{side} has no way to load '{pipeline.load}'", hint)
 
 
 def _plain_names(spec: SideSpec) -> set[str]:

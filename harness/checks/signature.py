@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from harness.checks.ask import as_stated, sides
-from harness.model import OTHERS, PARAMETER, Signature, Trial, Verdict
+from harness.model import ORDER, OTHERS, PARAMETER, Signature, Trial, Verdict
 from harness.outcome import Open, Outcome
 from harness.protocol import Argument, Failure, Phase
 
@@ -15,7 +16,7 @@ IGNORABLE = frozenset({"device", "dtype", "out", "name", "layout", "requires_gra
 
 
 def run(trial: Trial, open_backend: Open) -> Outcome:
-    """Hold one stated parameter, or the absence of others, against the installed signature."""
+    """Hold one stated parameter, the order, or the absence of others against the installed signature."""
     (asked,) = sides(trial)
     target = trial.reference if asked.role == "reference" else trial.subject
     stated, side = trial.case.stated, trial.case.sides[asked.framework]
@@ -30,14 +31,16 @@ def run(trial: Trial, open_backend: Open) -> Outcome:
 
 
 def departure(stated: Signature, name: str, installed: Sequence[Argument]) -> str:
-    """How the parameter departs from the document; empty if it does not.
+    """How the call departs from the document in one respect; empty if it does not.
 
     Args:
         stated: the document's signature.
-        name: the parameter in question, or ``others``.
+        name: the parameter in question, for whether it is there and its default; or ``order``, or ``others``.
         installed: the framework's, in order.
     """
     there = {each.name: each for each in installed}
+    if name == ORDER:
+        return _order(stated, installed)
     if name == OTHERS:
         more = [each for each in there if each not in {*(each.name for each in stated.parameters), *IGNORABLE}]
         return f"the installed call also takes {', '.join(more)}" if more else ""
@@ -48,18 +51,18 @@ def departure(stated: Signature, name: str, installed: Sequence[Argument]) -> st
     written = next(each for each in stated.parameters if each.name == name)
     if written.default != there[name].default:
         return f"documented is {_default(written)}, installed is {_default(there[name])}"
-    return _place(stated, name, installed) if stated.complete else ""
+    return ""
 
 
 def _default(argument: Argument) -> str:
     return f"no default of {argument.name}" if argument.default is None else str(argument)
 
 
-def _place(stated: Signature, name: str, installed: Sequence[Argument]) -> str:
-    """Where the parameter stands for a call by position."""
+def _order(stated: Signature, installed: Sequence[Argument]) -> str:
+    """The first place in which a call by position gives a value to another parameter than the document says."""
     named = [each.name for each in stated.parameters]
-    documented = named.index(name)
-    seen = [each.name for each in installed if each.name in named or each.name not in IGNORABLE].index(name)
-    if documented == seen:
-        return ""
-    return f"documented is {name} at position {documented + 1}, installed is it at position {seen + 1}"
+    seen = [each.name for each in installed if each.name in named or each.name not in IGNORABLE]
+    for place, (documented, found) in enumerate(itertools.zip_longest(named, seen[: len(named)]), 1):
+        if documented != found:
+            return f"from place {place} on: documented is {documented}, installed is {found or 'none'}"
+    return ""

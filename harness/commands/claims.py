@@ -36,7 +36,7 @@ def register(commands: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0: to read the ledger is no judgement."""
+    """0: what the ledger says is no judgement of ours; 1 if the results are incomplete."""
     results = merge([Path(path) for path in arguments.results])
     rows, unchecked = claims.ledger(results), claims.unchecked(results)
     if arguments.layer:
@@ -52,14 +52,19 @@ def run(arguments: argparse.Namespace) -> int:
             "claims": [asdict(row) for row in rows],
             "unchecked": [asdict(each) for each in unchecked],
         }
-        print(json.dumps({**listed, "problems": list(results.problems)}, indent=1))
-        return 0
+        print(json.dumps({**listed, "selected": _selected(results), "problems": list(results.problems)}, indent=1))
+        return 1 if results.problems else 0
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH_OF_A_FILE)
     _show(console, rows, unchecked if arguments.unchecked else ())
     _sum_up(console, rows, unchecked, results)
-    return 0
+    return 1 if results.problems else 0
+
+
+def _selected(results: Results) -> list[str]:
+    """How runs were narrowed; empty if all ran everything."""
+    return sorted({str(run.header.get("selected", "all")) for run in results.runs} - {"all"})
 
 
 def _check_layer(layer: str, layers: set[str]) -> None:
@@ -99,6 +104,8 @@ def _sum_up(console: Console, rows: Sequence[ClaimRow], unchecked: Sequence[Unch
     if unchecked:
         words = "statement" if len(unchecked) == 1 else "statements"
         console.print(f"{len(unchecked)} {words} cannot be checked; --unchecked lists them", highlight=False)
+    for part in _selected(results):
+        console.print(f"PART: only this was run, and judged: {part}", style="red", markup=False, highlight=False)
     for problem in results.problems:
         console.print(f"INCOMPLETE: {problem}", style="red", markup=False, highlight=False)
     console.print(_next(rows, results), markup=False, highlight=False, soft_wrap=True)

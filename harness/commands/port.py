@@ -15,7 +15,7 @@ from harness.casefile import Recipe
 from harness.commands import Subparsers, declare, on_stderr, shape
 from harness.errors import HarnessError
 from harness.model import Case, Lane, Tier, Trial
-from harness.porting import answer, checkpoint, code
+from harness.porting import answer, checkpoint, code, match
 from harness.porting.answer import Answer, Attempt, World
 from harness.records import dump, write_atomic
 
@@ -46,6 +46,7 @@ def register(commands: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 if an equivalent was found and verified, 1 if not."""
     environment.limit_threads(1)
+    _check(arguments)
     found, world = _find(arguments)
     best = found.best
     notes, written = [], []
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         written.append(arguments.script)
         notes.append(f"written: {arguments.script}; run it with: python {shlex.quote(arguments.script)}")
     if best is not None and arguments.weights:
-        target, lines = _convert(arguments, found, best.case)
+        target, lines = _convert(arguments, best)
         written.append(str(target))
         notes += [f"written: {target}", *(f"  {line}" for line in lines)]
     if best is None and (arguments.script or arguments.weights):
@@ -63,6 +64,15 @@ def run(arguments: argparse.Namespace) -> int:
     document = _document(found, world)
     print(dump({**document, "written": written}) if arguments.json else _story(found, document, notes))
     return 0 if found.equivalent else 1
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    if arguments.script is not None and not arguments.script.strip():
+        raise HarnessError("--script '': expected the name of a file")
+    if not arguments.weights and (arguments.to or arguments.prefix is not None):
+        raise HarnessError("--to and --prefix go with --weights")
+    if arguments.to and Path(arguments.to).resolve() == Path(arguments.weights).resolve():
+        raise HarnessError(f"--to {arguments.to}: that is the file to be converted; choose another")
 
 
 def _find(arguments: argparse.Namespace) -> tuple[Answer, World]:
@@ -78,6 +88,8 @@ def _find(arguments: argparse.Namespace) -> tuple[Answer, World]:
     files = [plan.read_case_file(path) for path in naming or paths]
     reference, subject = targets.parse(arguments.reference), targets.parse(arguments.subject)
     frameworks = (reference.framework, subject.framework)
+    if len(set(frameworks)) < len(frameworks):
+        raise HarnessError(f"--reference {reference} and --subject {subject}: expected two frameworks")
     if steps[0].call.partition(".")[0] not in frameworks:
         raise HarnessError(f"'{arguments.call}': expected a call of {' or '.join(frameworks)}")
     world = World(files, lambda target: targets.backend(target, 1), targets.obstacle, reference, subject)
@@ -89,11 +101,13 @@ def _find(arguments: argparse.Namespace) -> tuple[Answer, World]:
         return answer.find(steps[0], size, world), world
 
 
-def _convert(arguments: argparse.Namespace, found: Answer, case: Case) -> tuple[Path, list[str]]:
-    source = Path(arguments.weights)
-    taker = _other(case, found.given)
+def _convert(arguments: argparse.Namespace, best: Attempt) -> tuple[Path, list[str]]:
+    source, case, giver = Path(arguments.weights), best.case, best.recipe.given
+    taker = _other(case, giver)
+    present = {parameter.name for parameter in case.state}
+    lacking = [own for name, own in match.state_names(best.recipe, giver).items() if name not in present]
     target = Path(arguments.to) if arguments.to else source.with_suffix(f".{taker}.safetensors")
-    return target, checkpoint.convert(source, target, case, found.given, taker, prefix=arguments.prefix)
+    return target, checkpoint.convert(source, target, case, giver, taker, prefix=arguments.prefix, lacking=lacking)
 
 
 def _other(case: Case, framework: str) -> str:
@@ -177,7 +191,7 @@ def _story(found: Answer, document: dict[str, Any], notes: list[str]) -> str:
         given = ", ".join(f"{name}={best.case.values[name]}" for name in best.sized) if best else ""
         lines += [f"The code is for this size of input ({given}); give your own with --input."]
     lines += _others(document["tried"])
-    return "\n".join([*lines, *notes, *_next(found, document)])
+    return "\n".join([*lines, *notes, *_next(found, document, bool(notes))])
 
 
 def _evidence(verified: dict[str, Any]) -> list[str]:
@@ -202,7 +216,9 @@ def _others(tried: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def _next(found: Answer, document: dict[str, Any]) -> list[str]:
+def _next(found: Answer, document: dict[str, Any], written: bool) -> list[str]:
+    if found.equivalent and written:
+        return []
     if found.equivalent:
         return ["", "next: --script FILE writes a program that shows it anywhere; --weights FILE converts a checkpoint"]
     if document["not_verified"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from harness.outcome import Open, Outcome
 from harness.porting import match
 from harness.protocol import Argument, Failure, Request, Step
 
+LARGEST = 2**27  # elements of a tensor; the largest that a document prints has 79 million
 GROWTH = 6  # how often an input that the call itself refuses is doubled, where no input is given
 
 
@@ -180,11 +182,25 @@ def _sizes(
             for step in range(GROWTH)
         ]
     failure = None
+    _check_extents(call, {**growing[0], **bound}, recipe)
     for sizes in growing:
         failure = _refusal(call, {**sizes, **bound}, recipe, world, target)
         if failure is None:
             return sizes, None
     return growing[0], failure
+
+
+def _check_extents(call: Step, row: match.Names, recipe: Recipe) -> None:
+    """Refuse what makes no tensor, or one that no machine should be asked for; the rest is for the framework to say."""
+    try:
+        case = recipe.family.case(row)
+    except (ExpressionError, KeyError):
+        return  # this recipe does not fit, which is no fault of the call
+    for shape in (*case.inputs.values(), *(parameter.shape for parameter in case.state)):
+        if any(type(extent) is not int for extent in shape):
+            raise HarnessError(f"{call}: it makes a tensor of the shape {shape}; expected whole numbers")
+        if math.prod(shape) > LARGEST:
+            raise HarnessError(f"{call}: it makes a tensor of the shape {shape}, more than {LARGEST} elements")
 
 
 def _check_channels(sizes: match.Names, bound: match.Names, recipe: Recipe) -> None:
@@ -196,7 +212,8 @@ def _check_channels(sizes: match.Names, bound: match.Names, recipe: Recipe) -> N
 def _refusal(call: Step, row: match.Names, recipe: Recipe, world: World, target: Target) -> Failure | None:
     if world.obstacle(target) is not None:
         return None
-    shapes = match.shapes(recipe, row)
+    # A negative extent is for the framework to refuse, which it does when it builds the layer.
+    shapes = [tuple(max(extent, 0) for extent in shape) for shape in match.shapes(recipe, row)]
     request = Request((call,), 0, tuple(np.ones(shape, np.float32) for shape in shapes), None)
     return world.open_backend(target).observe(request).failure
 

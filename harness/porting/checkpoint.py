@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,16 @@ class Stored:
     words: Array
 
 
-def convert(source: Path, target: Path, case: Case, giver: str, taker: str, *, prefix: str | None = None) -> list[str]:
+def convert(
+    source: Path,
+    target: Path,
+    case: Case,
+    giver: str,
+    taker: str,
+    *,
+    prefix: str | None = None,
+    lacking: Sequence[str] = (),
+) -> list[str]:
     """Write the checkpoint with the layer's tensors under the other side's names and in its layouts.
 
     Args:
@@ -41,6 +50,7 @@ def convert(source: Path, target: Path, case: Case, giver: str, taker: str, *, p
         giver: the framework that the tensors come from.
         taker: the one that they are for.
         prefix: what stands before the parameters' names; ``None`` to find the only one that fits.
+        lacking: names of parameters that the layer could have and, by the call, has not.
 
     Returns:
         A line for each tensor that was converted.
@@ -50,7 +60,7 @@ def convert(source: Path, target: Path, case: Case, giver: str, taker: str, *, p
     """
     stored, metadata = _read(source)
     present = [each for each in case.state if not {giver, taker} & each.lacking]
-    start = _prefix(source, stored, present, giver) if prefix is None else prefix
+    start = _prefix(source, stored, present, giver) if prefix is None else prefix and f"{prefix.rstrip('.')}."
     lines, moved, kept = [], dict[str, Stored](), dict(stored)
     for each in present:
         old, new = start + own_name(each, giver), start + own_name(each, taker)
@@ -62,6 +72,8 @@ def convert(source: Path, target: Path, case: Case, giver: str, taker: str, *, p
         del kept[old]
         moved[new] = Stored(tensor.dtype, words)
         lines.append(f"{old} {tensor.words.shape} -> {new} {words.shape}, {tensor.dtype}")
+    for name in (start + each for each in lacking if start + each in stored):
+        raise HarnessError(f"{source}: '{name}' is there too, but the layer of this call has no such parameter")
     for name in sorted(kept.keys() & moved.keys()):
         raise HarnessError(f"{source}: '{name}' would be written over, which is not of this layer")
     _write(target, {**kept, **moved}, metadata)
@@ -126,6 +138,8 @@ def _write(target: Path, tensors: Mapping[str, Stored], metadata: dict[str, str]
     try:
         serialize_file(specs, temporary, metadata or None)
         temporary.replace(target)
+    except OSError as error:
+        raise HarnessError(f"{target}: cannot be written: {error.strerror or error}") from None
     except SafetensorError as error:
         raise HarnessError(f"{target}: cannot be written: {error}") from None
     finally:

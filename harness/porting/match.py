@@ -145,3 +145,11 @@ def tidy(step: Step, signature: Sequence[Argument]) -> Step:
         if name not in required and (isinstance(value, str) or literal(value) != defaults.get(name))
     }
     return Step(step.call, kept, tuple(step.kwargs[name] for name in required))
+
+
+def state_names(recipe: Recipe, framework: str) -> dict[str, str]:
+    """What the framework calls each parameter that the layer can have, by the case file's name."""
+    return {
+        name: str(tree.get(framework, {}).get("name", name)) if isinstance(tree, Mapping) else name
+        for name, tree in recipe.family.state.items()
+    }

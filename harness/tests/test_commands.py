@@ -77,7 +77,7 @@ def test_report_writes_pages_and_says_what_is_new(tmp_path: Path, capsys: pytest
 def test_claims_prints_one_json_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["claims", str(_results(tmp_path, red=False)), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert set(found) == {"documents", "claims", "unchecked", "problems"}
+    assert set(found) == {"documents", "claims", "unchecked", "selected", "problems"}
     assert [(row["id"], row["verdict"]) for row in found["claims"]] == [
         ("same-even", "untested"),
         ("same-odd", "confirmed"),
@@ -131,10 +131,28 @@ def test_claims_can_be_narrowed(
 
 def test_claims_of_incomplete_results_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sample.store(tmp_path, [sample.trial()], planned=9)
-    assert main(["claims", str(tmp_path)]) == 0
+    assert main(["claims", str(tmp_path)]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("INCOMPLETE") for line in lines)
     assert lines[-1].startswith("next: complete the results")
+    assert main(["claims", str(tmp_path), "--json"]) == 1
+
+
+def test_claims_of_a_part_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sample.store(tmp_path, [sample.trial()], selected="-k same")
+    assert main(["claims", str(tmp_path)]) == 0
+    assert "PART: only this was run, and judged: -k same" in capsys.readouterr().out
+    assert main(["claims", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["selected"] == ["-k same"]
+
+
+def test_an_interrupt_is_one_word(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.commands.claims.merge", interrupted)
+    assert main(["claims"]) == 130
+    assert capsys.readouterr().err == "interrupted\n"
 
 
 def test_doctor_starts_without_importing_a_framework() -> None:

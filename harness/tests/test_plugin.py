@@ -288,6 +288,14 @@ def test_a_list_of_known_divergences_that_is_bad_is_one_line_for_a_single_file_t
     result.stdout.fnmatch_lines(["*/cases/known.yaml:1:*: bad case file at *did you mean 'right'?)"])
 
 
+def test_a_bad_file_beside_it_is_no_fault_of_a_good_one(project: Project) -> None:
+    project.layer("Affine", RIGHT).known({"id": "a", "layer": "Elsewhere", "families": ["any"]})
+    (project.path / "cases" / "elsewhere.yaml").write_text("layer: Elsewhere\nfamilis: {}\n")
+    result = project.run("-n", "0", "cases/affine.yaml")
+    assert result.ret == 0
+    assert set(project.statuses().values()) == {"as_expected"}
+
+
 def test_known_divergences_are_green_and_said(project: Project) -> None:
     project.layer("Affine", RIGHT, WRONG)
     project.known({"id": "shifted", "families": ["wrong"], "diagnosis": ["shifted"]})

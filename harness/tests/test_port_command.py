@@ -330,6 +330,13 @@ def test_without_its_framework_a_call_has_the_documented_parameters(
         (["honest.Dense(6, 4)", "--weights", "nowhere.safetensors"], "nowhere.safetensors: No such file"),
         (["honest.Dense(6, 4)", "--script", "nowhere/script.py"], "No such file"),
         (["honest.Dense(6, 4)", "--subject", "mini@tpu"], "unknown device"),
+        (["honest.Dense(6, 4)", "--subject", "honest@cpu"], "expected two frameworks"),
+        (["honest.Dense(6.0, 4)"], "the shape (2, 3, 6.0); expected whole numbers"),
+        (["honest.Dense(True, 4)"], "expected whole numbers"),
+        (["honest.Dense(100000, 100000)"], "more than 134217728 elements"),
+        (["honest.Dense(6, 4)", "--script", ""], "--script '': expected the name of a file"),
+        (["honest.Dense(6, 4)", "--to", "there"], "--to and --prefix go with --weights"),
+        (["honest.Dense(6, 4)", "--weights", "a/w", "--to", "a/../a/w"], "that is the file to be converted"),
     ],
 )
 def test_input_errors_are_one_line(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -386,6 +393,18 @@ def test_a_prefix_chooses_the_layer(story: Any, tmp_path: Path, capsys: pytest.C
     assert "give --prefix a. or b." in capsys.readouterr().err
     story("honest.Dense(3, 4)", "--weights", str(source), "--prefix", "b.")
     assert stored(tmp_path / "model.mini.safetensors").keys() == {"a.weight", "a.bias", "b.kernel", "b.bias"}
+
+
+def test_what_the_call_has_not_is_not_left_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = save(tmp_path / "model.safetensors", weights(prefix="a."))
+    assert main(["port", "honest.Dense(3, 4, bias=False)", *SIDES, "--weights", str(source)]) == 2
+    assert "'a.bias' is there too, but the layer of this call has no such parameter" in capsys.readouterr().err
+
+
+def test_a_prefix_needs_no_dot(story: Any, tmp_path: Path) -> None:
+    source = save(tmp_path / "model.safetensors", weights(prefix="a."))
+    story("honest.Dense(3, 4)", "--weights", str(source), "--prefix", "a")
+    assert stored(tmp_path / "model.mini.safetensors").keys() == {"a.kernel", "a.bias"}
 
 
 def test_nothing_is_written_without_an_equivalent(story: Any, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from harness.casefile import load
-from harness.model import OTHERS, PARAMETER, Check, Expectation, Initial, Refusal, Signature
+from harness.errors import CaseFileError
+from harness.model import ORDER, OTHERS, PARAMETER, Check, Expectation, Initial, Refusal, Signature
 from harness.protocol import Argument, Phase, Step
 from harness.tests.test_casefile import FAMILY, HEAD, cases, only_case, read, side
 from harness.tests.test_casefile_errors import FRAMEWORKS, edited, error_of, in_family, mistake, written
@@ -27,7 +28,7 @@ def test_a_complete_signature_is_swept_over_its_names_and_the_others(tmp_path: P
         "lacks: [f]",
     )
     found = cases(tmp_path, *lines)
-    assert [case.values[PARAMETER] for case in found] == ["a", "b", "c", "d", "e", "f", OTHERS]
+    assert [case.values[PARAMETER] for case in found] == ["a", "b", "c", "d", "e", "f", ORDER, OTHERS]
     assert [case.id for case in found][1] == "conv2d/one/parameter=b"
     parameters = (
         *(Argument("a"), Argument("b", "1"), Argument("c", '"zeros"')),
@@ -88,7 +89,7 @@ def test_a_refusal_has_phases_and_classes(tmp_path: Path) -> None:
 def test_a_family_says_what_is_different_about_a_state(tmp_path: Path) -> None:
     changed = only_case(tmp_path, "state: {weight: {mindspore: {name: w}}}", head=STATE).state[0]
     assert (changed.shape, changed.names, changed.swap) == ((3, 4), {"mindspore": "w"}, {})
-    assert only_case(tmp_path, "state: {weight: {shape: [7]}}", head=STATE).state[0].shape == (7,)
+    assert only_case(tmp_path, "state: {weight: {shape: [7, 5]}}", head=STATE).state[0].shape == (7, 5)
     assert only_case(tmp_path, "state: {weight: {when: =k > 3}}", head=STATE).state == ()
     assert only_case(tmp_path, head=STATE).state[0].swap == {"mindspore": (0, 1)}
 
@@ -222,6 +223,27 @@ ERRORS = [
         *("check: round_trip", "§side: torch"),
     ),
     checked(
+        "a parameter twice",
+        "families.kernels.parameters",
+        "'a' stands twice in the signature",
+        "",
+        *("check: signature", "side: torch", "§parameters: [a, b, a]"),
+    ),
+    checked(
+        "some beside all",
+        "families.kernels.has",
+        "'parameters' names them all",
+        "leave out 'has'",
+        *("check: signature", "side: torch", "parameters: [a]", "§has: [b]"),
+    ),
+    checked(
+        "a uniform law without a width",
+        "families.kernels.distribution",
+        "its low end 0 is not below its high end 0 in conv2d/kernels/k=1,p=0",
+        "",
+        *("check: init", "tensor: weight", "§distribution: [uniform, 0, 0]"),
+    ),
+    checked(
         "a tensor of a signature",
         "families.kernels.tensor",
         "'tensor' means nothing for a check of signature",
@@ -255,3 +277,17 @@ def test_a_statement_that_no_trial_can_judge_is_kept(tmp_path: Path) -> None:
     path.write_text(edited(("families:\n", line)), encoding="utf-8")
     (found,) = load(path, FRAMEWORKS).unchecked
     assert (found.document, found.where, found.says, found.because) == ("r2.0", "Table", "it is fast", "no trial tells")
+
+
+def test_a_way_to_load_is_one_that_the_framework_has(tmp_path: Path) -> None:
+    lines = ("mindspore: {load: =way}", "sweep: {way: [set_data, set_dat]}")
+    path = tmp_path / "conv2d.yaml"
+    path.write_text(HEAD + FAMILY + "".join(f"    {line}\n" for line in lines), encoding="utf-8")
+    with pytest.raises(CaseFileError, match=r"mindspore has no way to load 'set_dat' .did you mean 'set_data'"):
+        load(path, {"torch": (), "mindspore": ("set_data", "constructor")})
+
+
+@pytest.mark.parametrize("layout", ["{expand_dims: 9}", "{swap: [0, 5]}", "{swap: [1, 1]}"])
+def test_a_layout_moves_axes_that_are_there(tmp_path: Path, layout: str) -> None:
+    with pytest.raises(CaseFileError, match=r"families\.one\.state\.weight\.mindspore"):
+        only_case(tmp_path, f"state: {{weight: {{mindspore: {layout}}}}}", head=STATE)

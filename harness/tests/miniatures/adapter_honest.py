@@ -15,6 +15,7 @@ PACKAGE = "numpy"
 DEVICES = ("cpu",)
 MODES = ("",)
 REQUIRES = "numpy"
+WAYS: tuple[str, ...] = ("strict",)
 DIALECT = {
     "tensor": "numpy.asarray({array})",
     "array": "numpy.asarray({tensor})",

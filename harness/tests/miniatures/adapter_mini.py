@@ -28,7 +28,9 @@ from harness.tests.miniatures.adapter_honest import (
     Dense as HonestDense,
 )
 
-__all__ = ["DEVICES", "DIALECT", "MODES", "PACKAGE", "REQUIRES", "Adapter", "conflict"]
+__all__ = ["DEVICES", "DIALECT", "MODES", "PACKAGE", "REQUIRES", "WAYS", "Adapter", "conflict"]
+
+WAYS = ("strict", "lenient", "lossy", "idle", "constructor")
 
 
 class NoBias(Scale):
