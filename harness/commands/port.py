@@ -155,6 +155,7 @@ def _domain(recipe: Recipe, world: World) -> dict[str, Any]:
     families = [family for family in file.families if family.name in recipe.verified_by]
     return {
         "when": recipe.when.text if recipe.when else "always",
+        "names": match.spelled(recipe),
         "cases": sum(family.coverage.rows for family in families),
         "check": [f"{file.path}::{family.name}" for family in families],
     }
@@ -199,10 +200,13 @@ def _evidence(verified: dict[str, Any]) -> list[str]:
     versions = " and ".join(f"{name} {version}" for name, version in verified["versions"].items())
     size = "; ".join(f"{name} {tuple(extents)}" for name, extents in verified["input"].items())
     domain = verified["domain"]
+    words = f" ({', '.join(f'{name}: {argument}' for name, argument in domain['names'].items())})" * bool(
+        domain["names"]
+    )
     return [
         f"verified  {', '.join(verified['tensors'])} of this very call: {lanes}; {size}",
         f"on        {', '.join(verified['targets'])}; {versions}; forward only",
-        f"domain    {domain['when']}; {domain['cases']} cases of {', '.join(domain['check'])}",
+        f"domain    {domain['when']}{words}; {domain['cases']} cases of {', '.join(domain['check'])}",
     ]
 
 

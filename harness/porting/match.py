@@ -44,6 +44,12 @@ def _default(argument: Argument) -> Any:
         return argument.default  # a name of the framework's own, such as a dtype
 
 
+def spelled(recipe: Recipe) -> Names:
+    """What the call calls the names of the recipe's domain: ``{"p": "padding"}``."""
+    names = recipe.when.names if recipe.when else ()
+    return {tree.text: name for name, tree in recipe.pattern.items() if _is_name(tree) and tree.text in names}
+
+
 def bind(recipe: Recipe, given: Mapping[str, Any]) -> Names:
     """The values that the call gives the pattern's names, whether or not the rest of the pattern is met."""
     plain = {name: tree.text for name, tree in recipe.pattern.items() if _is_name(tree)}

@@ -86,13 +86,14 @@ def test_an_equivalent_has_its_code_and_its_evidence(port: Any) -> None:
     assert verified["lanes"]["exact"] == "bitwise"
     assert (verified["targets"], verified["input"]) == (["honest@cpu", "mini@cpu"], {"x": [2, 3, 6]})
     assert verified["versions"] == {"honest": None, "mini": None}
-    assert verified["domain"] == {"when": "always", "cases": 4, "check": ["cases/dense.yaml::plainly"]}
+    assert verified["domain"] == {"when": "always", "names": {}, "cases": 4, "check": ["cases/dense.yaml::plainly"]}
 
 
 def test_the_evidence_counts_every_family_that_verifies(port: Any) -> None:
     domain = port("honest.Dense(6, 4, gain=2)")[1]["verified"]["domain"]
     assert domain == {
         "when": "not is_text(gain) and gain not in [1, 7]",
+        "names": {"gain": "gain"},
         "cases": 5,
         "check": ["cases/dense.yaml::after", "cases/dense.yaml::afterwards"],
     }
