@@ -53,10 +53,14 @@ def _dotted(node: ast.expr, text: str) -> str:
 def _literal(node: ast.expr, text: str) -> object:
     try:
         return _tuples(ast.literal_eval(node))
-    except ValueError:
+    except (ValueError, TypeError):
         hint = "write numbers, strings, tuples, and leave dtypes out"
         raise HarnessError(f"'{text}': '{ast.unparse(node)}' is no literal; {hint}") from None
 
 
 def _tuples(value: object) -> object:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return tuple(_tuples(item) for item in value)
+    if value is None or isinstance(value, int | float | str):
+        return value
+    raise TypeError(f"{value!r} is none of these")

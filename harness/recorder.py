@@ -169,7 +169,7 @@ class Recorder:
         if wanted:
             self._say("")  # pytest's own progress leaves its line open
         try:
-            found = seek.seek(wanted, self.config.rootpath, self._say)
+            found = seek.seek(wanted, self.config.rootpath, self._say, whole=self.outline.whole)
         except KeyboardInterrupt:  # the trials are all recorded; it is the search that somebody is tired of
             return {}
         seek.keep(self.path.parent, found)

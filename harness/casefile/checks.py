@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.casefile.expressions import compile_tree, evaluate_tree, plain
+from harness.casefile.expressions import ExpressionError, compile_tree, evaluate_tree, plain
 from harness.casefile.source import Source
 from harness.model import DISTRIBUTIONS, ORDER, OTHERS, PARAMETER, Check, Initial, Refusal, Signature
 from harness.protocol import Argument, Phase, literal
@@ -48,7 +48,13 @@ class Stated:
         """What is stated under these names."""
         if self.check is not Check.INIT:
             return self.signature
-        kind, *arguments = evaluate_tree(self.distribution, names) or ("",)
+        if self.distribution is None:
+            return Initial(self.tensor)
+        kind, *arguments = evaluate_tree(self.distribution, names)
+        if kind not in DISTRIBUTIONS:
+            raise ExpressionError(f"unknown distribution '{kind}'", f"expected one of {', '.join(DISTRIBUTIONS)}")
+        if len(arguments) < DISTRIBUTIONS[kind] or not all(type(each) in (int, float) for each in arguments):
+            raise ExpressionError(f"{kind} takes {DISTRIBUTIONS[kind]} numbers", f"found {arguments}")
         return Initial(self.tensor, str(kind), tuple(map(float, arguments)))
 
 

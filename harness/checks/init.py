@@ -44,7 +44,7 @@ def _sample(trial: Trial, asked: Asked, open_backend: Open) -> Array | None:
     stated, case = trial.case.stated, trial.case
     assert isinstance(stated, Initial)
     parameter = next((each for each in case.state if each.name == stated.tensor), None)
-    if parameter is None or asked.framework in parameter.lacking:
+    if parameter is None or asked.framework in parameter.lacking or not math.prod(parameter.shape):
         return None
     times = math.ceil(distribution.SAMPLE / max(math.prod(parameter.shape), 1))
     own = own_name(parameter, asked.framework)

@@ -1,43 +1,63 @@
-"""A state carried from the reference to the subject and back by the frameworks' own loaders: no bit may change."""
+"""A state carried from the reference to the subject and back by the frameworks' own loaders: no bit may change.
+
+The state is drawn, so that no layer can have it by itself: initial values are often constants.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
+from harness import inputs
 from harness.checks.ask import Asked, Refused, as_stated, sides, state
-from harness.model import Array, Case, Trial
+from harness.checks.state import stated_shapes
+from harness.model import Array, Case, Lane, Parameter, Trial
 from harness.outcome import Open, Outcome
-from harness.protocol import Observation
 from harness.requests import from_side, own_name, to_side
 
 
+class _Unfit(Exception):
+    """A layer has other parameters than the state map says."""
+
+
 def run(trial: Trial, open_backend: Open) -> Outcome:
-    """Build the reference's layer, carry its state over and back, and compare the bits on the way and at the end."""
+    """Draw a state, load it on each side in turn and read it back, and compare the bits on the way and at the end."""
     reference, subject = sides(trial)
+    drawn = {each.name: _drawn(trial, each) for each in trial.case.state}
     try:
-        first = _canonical(trial.case, reference, state(trial, reference, open_backend))
+        first = _carried(trial, reference, open_backend, drawn)
         carried = _carried(trial, subject, open_backend, first)
         again = _carried(trial, reference, open_backend, carried)
     except Refused as refused:
         return refused.outcome
-    stages = {subject.framework: carried, f"{reference.framework} again": again}
-    return as_stated("; ".join(filter(None, (_changed(first, seen, where) for where, seen in stages.items()))))
+    except _Unfit as unfit:
+        return as_stated(str(unfit))
+    stages = {reference.framework: first, subject.framework: carried, f"{reference.framework} again": again}
+    return as_stated("; ".join(filter(None, (_changed(drawn, seen, where) for where, seen in stages.items()))))
+
+
+def _drawn(trial: Trial, parameter: Parameter) -> Array:
+    key = inputs.tensor_key(trial.case.id, parameter.name, Lane.ROUNDING)
+    return inputs.reals(key, parameter.shape).astype(np.dtype(trial.dtype))
 
 
 def _carried(trial: Trial, asked: Asked, open_backend: Open, canonical: Mapping[str, Array]) -> dict[str, Array]:
-    """The state that a side has once it was given this one; built with another seed, so that nothing agrees by it."""
-    framework = asked.framework
-    present = [each for each in trial.case.state if each.name in canonical and framework not in each.lacking]
-    given = {own_name(each, framework): to_side(each, framework, canonical[each.name]) for each in present}
-    way = trial.case.sides[framework].load
-    seen = state(trial, asked, open_backend, given=given, load=way, seed=1)
-    return {**canonical, **_canonical(trial.case, asked, seen)}  # what a side lacks stays as it is
+    """The state that a side has once it was given this one."""
+    case, framework = trial.case, asked.framework
+    given = {
+        own_name(each, framework): to_side(each, framework, canonical[each.name]) for each in _present(case, framework)
+    }
+    seen = state(trial, asked, open_backend, given=given, load=case.sides[framework].load).outputs
+    built, stated = {name: array.shape for name, array in seen.items()}, stated_shapes(case, framework)
+    if built != stated:
+        raise _Unfit(f"{framework} has {built or 'no parameters'}; stated is {stated or 'none'}")
+    own = {each.name: from_side(each, framework, seen[own_name(each, framework)]) for each in _present(case, framework)}
+    return {**canonical, **own}  # what a side lacks stays as it is
 
 
-def _canonical(case: Case, asked: Asked, seen: Observation) -> dict[str, Array]:
-    framework = asked.framework
-    present = [each for each in case.state if framework not in each.lacking]
-    return {each.name: from_side(each, framework, seen.outputs[own_name(each, framework)]) for each in present}
+def _present(case: Case, framework: str) -> list[Parameter]:
+    return [each for each in case.state if framework not in each.lacking]
 
 
 def _changed(first: Mapping[str, Array], seen: Mapping[str, Array], where: str) -> str:

@@ -48,6 +48,11 @@ def folders(results: Results) -> list[Path]:
     return list(dict.fromkeys(Path(run.path).parent for run in results.runs))
 
 
+def is_whole(results: Results) -> bool:
+    """Whether the results are complete and nothing was left out of the plan."""
+    return results.complete and all(run.header.get("selected", "all") == "all" for run in results.runs)
+
+
 def on_stderr(line: str) -> None:
     """Say what takes time, where it does not mix with a command's output."""
     print(line, file=sys.stderr, flush=True)

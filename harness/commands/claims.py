@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.commands import Subparsers, declare, folders, on_stderr
+from harness.commands import Subparsers, declare, folders, is_whole, on_stderr
 from harness.errors import HarnessError, did_you_mean
 from harness.ledger import claims, seek
 from harness.ledger.claims import ClaimRow, ClaimVerdict, DocumentRow, Unchecked
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.layer:
         _check_layer(arguments.layer, {row.layer for row in rows} | {each.layer for each in unchecked})
     wanted = [each for each in claims.conditional(results) if arguments.layer in (None, each.layer)]
-    rows = claims.ledger(results, seek.settle(wanted, folders(results), Path(), on_stderr))
+    rows = claims.ledger(results, seek.settle(wanted, folders(results), Path(), on_stderr, whole=is_whole(results)))
     rows = [row for row in rows if arguments.layer in (None, row.layer)]
     rows = [row for row in rows if not arguments.verdict or row.verdict in arguments.verdict]
     unchecked = [each for each in unchecked if arguments.layer in (None, each.layer)]

@@ -67,8 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
-    if arguments.script is not None and not arguments.script.strip():
-        raise HarnessError("--script '': expected the name of a file")
+    for option in ("script", "weights", "to"):
+        given = getattr(arguments, option)
+        if given is not None and not given.strip():
+            raise HarnessError(f"--{option} '': expected the name of a file")
     if not arguments.weights and (arguments.to or arguments.prefix is not None):
         raise HarnessError("--to and --prefix go with --weights")
     if arguments.to and Path(arguments.to).resolve() == Path(arguments.weights).resolve():

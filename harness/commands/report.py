@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from harness import matrix, report
-from harness.commands import Subparsers, declare, folders, on_stderr
+from harness.commands import Subparsers, declare, folders, is_whole, on_stderr
 from harness.known import Status
 from harness.ledger import seek
 from harness.ledger.claims import conditional
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     results = merge([Path(path) for path in arguments.results])
     against = merge([Path(arguments.against)]) if arguments.against else None
     table = matrix.divergence_matrix(matrix.frame(results), arguments.by)
-    found = seek.settle(conditional(results), folders(results), Path(), on_stderr)
+    found = seek.settle(conditional(results), folders(results), Path(), on_stderr, whole=is_whole(results))
     pages = report.write(results, Path(arguments.output), against, found)
     red = sum(Status(trial["status"]).red for trial in results.trials)
     if arguments.json:

@@ -89,7 +89,8 @@ class Finding:
 def key(layer: str, claim: str, trials: Iterable[Record]) -> str:
     """What a finding is kept under: it changes with any trial, its version, and whether it agreed."""
     seen = sorted(
-        f"{trial['trial']} {trial.get('reference_version')} {trial.get('subject_version')} {bool(trial['as_expected'])}"
+        f"{trial['trial']} {trial.get('reference_version')} {trial.get('subject_version')} "
+        f"{bool(trial['as_expected'])} {json.dumps(trial.get('values'), sort_keys=True, default=str)}"
         for trial in trials
     )
     subjects = "+".join(sorted({line.split()[0].rpartition(",")[2] for line in seen}))
@@ -119,9 +120,10 @@ def parse(entry: Mapping[str, Any]) -> Finding:
     return Finding(**{**entry, "state": State(entry["state"])})
 
 
-def departing(trials: Sequence[Record]) -> Finding:
-    """The finding of a claim about signatures, whose parameters have all been looked at: which of them depart."""
+def departing(trials: Sequence[Record], *, whole: bool) -> Finding:
+    """The finding of a claim about signatures: which parameters depart, of all there are if the results are whole."""
     names = {False: set[str](), True: set[str]()}
     for trial in trials:
         names[bool(trial["as_expected"])].add(str(trial["values"].get("parameter", trial["case"])))
-    return Finding(State.EXHAUSTIVE, f"for all but {', '.join(sorted(names[False]))}", trials=len(trials))
+    state = State.EXHAUSTIVE if whole else State.UNCHECKED
+    return Finding(state, f"for all but {', '.join(sorted(names[False]))}", trials=len(trials))

@@ -138,7 +138,7 @@ class Inquiry:
     def _exhausted(self) -> bool:
         """Whether every value is one of a few words, so that there is no case but those that were run."""
         swept = [values for family, _ in self.families.values() for values in family.sweep.values()]
-        return bool(swept) and not self.discarded and all(domain(values) == list(values) for values in swept)
+        return bool(swept) and not self.discarded and all(map(of_words, swept))
 
     def _meet(self, condition: Expression, turn: int) -> Iterator[tuple[Fresh, bool]]:
         """Run fresh cases, as many on either side of the condition in turns, those near the boundary first."""
@@ -207,6 +207,15 @@ class _Dice:
         self._count += 1
         digest = hashlib.sha256(f"{self._key}|{self._count}".encode()).digest()
         return among[int.from_bytes(digest[:8], "big") % len(among)]
+
+
+def of_words(values: Sequence[Any]) -> bool:
+    """Whether a sweep has no number that another one could stand for."""
+    return all(isinstance(value, bool | str | None) or _of_words_within(value) for value in values)
+
+
+def _of_words_within(value: Any) -> bool:
+    return isinstance(value, tuple) and bool(value) and of_words(value)
 
 
 def domain(values: Sequence[Any]) -> list[Any]:

@@ -35,7 +35,7 @@ _SENT = ("trial", "family", "values", "reference", "subject", "dtype", "verdict"
 
 
 def settle(
-    wanted: Sequence[Conditional], folders: Sequence[Path], root: Path, say: Callable[[str], None]
+    wanted: Sequence[Conditional], folders: Sequence[Path], root: Path, say: Callable[[str], None], *, whole: bool
 ) -> dict[str, Finding]:
     """The findings of these claims: those kept in the folders that still match, and the others sought now.
 
@@ -44,19 +44,23 @@ def settle(
         folders: where the results lie; what is found is kept in the first of them, if it can be written.
         root: what the case files' names in the records are relative to.
         say: told when something is sought, which takes seconds.
+        whole: whether the results are of a whole run.
     """
     kept = findings.load(folders)
     current = {each.key: kept[each.key] for each in wanted if each.key in kept}
-    found = seek([each for each in wanted if each.key not in current], root, say)
+    found = seek([each for each in wanted if each.key not in current], root, say, whole=whole)
     if found:
         keep(folders[0], {**findings.load(folders[:1]), **found})
     return {**current, **found}
 
 
 def keep(folder: Path, found: Mapping[str, Finding]) -> None:
-    """Keep findings in a folder, if it can be written; to show them does not depend on it."""
+    """Keep findings in a folder, if it can be written; to show them does not depend on it.
+
+    A search that failed is not kept: the next one may have more time.
+    """
     try:
-        findings.save(folder, found)
+        findings.save(folder, {key: each for key, each in found.items() if each.state is not State.FAILED})
     except OSError:
         return
 
@@ -67,6 +71,8 @@ def seek(
     say: Callable[[str], None],
     layer_limit: float = LAYER_LIMIT,
     case_limit: float = CASE_LIMIT,
+    *,
+    whole: bool = True,
 ) -> dict[str, Finding]:
     """The findings of these claims, by key; none for claims that cannot be sought here.
 
@@ -76,9 +82,10 @@ def seek(
         say: told when the search starts and ends.
         layer_limit: seconds for all claims of one layer.
         case_limit: seconds for one fresh case.
+        whole: whether the results are of a whole run.
     """
     signatures = [each for each in wanted if all(check(trial) == "signature" for trial in each.trials)]
-    found = {each.key: findings.departing(each.trials) for each in signatures}
+    found = {each.key: findings.departing(each.trials, whole=whole) for each in signatures}
     jobs: dict[str, list[Conditional]] = defaultdict(list)
     for each in wanted:
         if each.key not in found and obstacle(each.trials, root) is None:

@@ -13,11 +13,16 @@ from harness import runner
 from harness.casefile import CaseFile, Recipe
 from harness.casefile.expressions import ExpressionError
 from harness.errors import HarnessError
-from harness.model import AGREEMENT, Case, Lane, Side, Signature, Target, Trial
+from harness.model import AGREEMENT, Case, Lane, Side, Signature, Target, Trial, Verdict
 from harness.outcome import Open, Outcome
 from harness.porting import match
 from harness.protocol import Argument, Failure, Request, Step
 
+# Verdicts that show that a recipe does not hold; all others leave it open.
+DIFFERENT = frozenset(
+    {Verdict.VALUE, Verdict.SHAPE, Verdict.DTYPE}
+    | {Verdict.REJECTED_BY_SUBJECT, Verdict.REJECTED_BY_REFERENCE, Verdict.REJECTED_BY_BOTH}
+)
 LARGEST = 2**27  # elements of a tensor; the largest that a document prints has 79 million
 GROWTH = 6  # how often an input that the call itself refuses is doubled, where no input is given
 
@@ -97,8 +102,9 @@ class Answer:
         """``True`` if one holds, ``False`` if there is none, ``None`` if none is known or none could be tried."""
         if any(each.works for each in self.attempts):
             return True
-        judged = any(each.outcome is not None and each.outcome.verdict.rated for each in self.attempts)
-        return False if self.refused or judged else None
+        judged = [each.outcome.verdict for each in self.attempts if each.outcome is not None]
+        failed = bool(judged) and len(judged) == len(self.attempts) and all(verdict in DIFFERENT for verdict in judged)
+        return False if self.refused or failed else None
 
 
 def find(call: Step, shape: tuple[int, ...] | None, world: World) -> Answer:
@@ -113,23 +119,31 @@ def find(call: Step, shape: tuple[int, ...] | None, world: World) -> Answer:
         HarnessError: the call or the shape does not fit the layer's signature.
     """
     given = call.call.partition(".")[0]
-    recipes = [each for file in world.files for each in file.recipes if _is_of(each, call, given)]
+    wanted = {world.reference.framework, world.subject.framework}
+    recipes = [
+        each
+        for file in world.files
+        for each in file.recipes
+        if _is_of(each, call, given) and wanted <= each.family.sides.keys()
+    ]
     if not recipes:
         return Answer(call, given, (), why=_unknown(call, given, world.files))
     signature = _signature(call, given, recipes[0], world)
     arguments = match.arguments(call, signature)
+    plain = match.bare(call)
     required = {each.name: None for each in signature if each.default is None}
     defaults = match.arguments(Step(call.call, required), signature)
-    sizes, refusal = _sizes(call, shape, arguments, recipes[0], world)
+    sizes, refusal = _sizes(plain, shape, arguments, recipes[0], world)
     if refusal is not None:
         how = f"{refusal.type}: {' '.join(refusal.message.split())}"
-        return Answer(call, given, (), f"{given} itself refuses it at {refusal.phase.value}: {how}", refused=True)
+        verb, refused = ("cannot run", False) if refusal.unsupported else ("itself refuses", True)
+        return Answer(call, given, (), f"{given} {verb} it at {refusal.phase.value}: {how}", refused=refused)
     attempts = []
     for recipe in recipes:
         row = {**sizes, **match.bind(recipe, arguments)}
         names = _names(recipe, row)
         if names is not None and match.fits(recipe, arguments, names, defaults):
-            attempts.append(_attempt(call, recipe, row, world))
+            attempts.append(_attempt(plain, recipe, row, world))
     why = "" if attempts else f"no recipe of the case file fits these arguments ({len(recipes)} were looked at)"
     answer = Answer(call, given, tuple(attempts), why)
     if answer.best or why:
@@ -176,7 +190,7 @@ def _sizes(
         _check_channels(sizes, bound, recipe)
         growing = [sizes]
     else:
-        first = {name: recipe.family.fixed[name] for name in free}
+        first = {name: recipe.family.fixed[name] for name in free if name in recipe.family.fixed}
         growing = [
             {name: value if name == free[0] else value * 2**step for name, value in first.items()}
             for step in range(GROWTH)

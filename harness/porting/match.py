@@ -37,6 +37,11 @@ def arguments(call: Step, signature: Sequence[Argument]) -> Names:
     return {each.name: given.get(each.name, _default(each)) for each in signature}
 
 
+def bare(call: Step) -> Step:
+    """The call without what plays no part in the numbers, such as ``device``: it is run where the target is."""
+    return Step(call.call, {name: value for name, value in call.kwargs.items() if name not in IGNORABLE}, call.args)
+
+
 def _default(argument: Argument) -> Any:
     try:
         return ast.literal_eval(str(argument.default))
@@ -114,7 +119,7 @@ def free_names(recipe: Recipe, bound: Collection[str]) -> list[str]:
 
 def shapes(recipe: Recipe, row: Names) -> list[tuple[int, ...]]:
     """The shape of each input under these names."""
-    evaluated = evaluate_tree(recipe.family.inputs, {**recipe.family.fixed, **row})
+    evaluated = evaluate_tree(recipe.family.inputs, recipe.family.names(row))
     return list(evaluated.values())
 
 

@@ -172,8 +172,9 @@ def test_one_side_alone_is_asked_if_it_is_named() -> None:
 
 @pytest.mark.parametrize("check", [Check.STATE, Check.ROUND_TRIP, Check.INIT])
 def test_a_side_that_refuses_to_be_built_is_the_outcome(check: Check) -> None:
-    sides = {**dense().sides, "mini": Side((Step("mini.Dense", {"inputs": 0, "outputs": 1}),), 0)}
-    found = outcome(check, sides=sides, stated=Initial("weight"), ci=128, co=1024, groups=1)
+    size: dict[str, Any] = {"ci": 128, "co": 1024, "groups": 1}
+    sides = {**dense(**size).sides, "mini": Side((Step("mini.Dense", {"inputs": 0, "outputs": 1}),), 0)}
+    found = outcome(check, sides=sides, stated=Initial("weight"), **size)
     assert (found.verdict, list(found.failures)) == (Verdict.REJECTED_BY_SUBJECT, ["subject"])
     sides = {**dense().sides, "honest": Side((Step("honest.Picky"),), 0)}
     assert outcome(check, sides=sides, stated=Initial("weight")).verdict is Verdict.REJECTED_BY_REFERENCE
@@ -238,12 +239,21 @@ def test_the_same_bytes_in_another_dtype_or_shape_are_a_change(changed: tuple[An
     assert round_trip._changed({"w": array}, {"w": again}, "mini") == "w changed on the way to mini"
 
 
-def test_both_sides_are_built_from_different_seeds() -> None:
+def test_what_is_carried_is_drawn_and_no_fresh_state() -> None:
     spies = {target: Spy(open_backend(target)) for target in (HONEST, MINI)}
     run(trial(Check.ROUND_TRIP), spies.__getitem__)
-    seeds = [[each.seed for each in spies[target].requests] for target in (HONEST, MINI)]
-    assert seeds == [[0, 1], [1]]
+    assert [len(spies[target].requests) for target in (HONEST, MINI)] == [2, 1]
     assert {each.want for spy in spies.values() for each in spy.requests} == {"state"}
+    first = spies[HONEST].requests[0].state
+    assert first is not None
+    for name, array in first.items():
+        assert len(set(array.ravel().tolist())) == array.size, name
+
+
+def test_a_state_map_that_is_wrong_is_told() -> None:
+    state = (weight(names={"honest": "weight", "mini": "nowhere"}), BIAS)
+    found = outcome(Check.ROUND_TRIP, state=state)
+    assert found.verdict is not Verdict.BITWISE
 
 
 # -- initial values ----------------------------------------------------------------------------------------------------

@@ -332,6 +332,8 @@ def test_without_its_framework_a_call_has_the_documented_parameters(
         (["honest.Dense(6, 4)", "--script", "nowhere/script.py"], "No such file"),
         (["honest.Dense(6, 4)", "--subject", "mini@tpu"], "unknown device"),
         (["honest.Dense(6, 4)", "--subject", "honest@cpu"], "expected two frameworks"),
+        (["honest.Dense(6, {})"], "'{}' is no literal"),
+        (["honest.Dense(6, 4)", "--weights", ""], "--weights '': expected the name of a file"),
         (["honest.Dense(6.0, 4)"], "the shape (2, 3, 6.0); expected whole numbers"),
         (["honest.Dense(True, 4)"], "expected whole numbers"),
         (["honest.Dense(100000, 100000)"], "more than 134217728 elements"),
@@ -412,3 +414,9 @@ def test_nothing_is_written_without_an_equivalent(story: Any, tmp_path: Path) ->
     source = save(tmp_path / "model.safetensors", weights())
     story("honest.Dense(3, 4, gain=7)", "--weights", str(source), "--script", "script.py")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cases", "model.safetensors"]
+
+
+def test_a_subject_that_no_recipe_is_for_leaves_it_open(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["port", "honest.Dense(6, 4)", "--reference", "honest@cpu", "--subject", "numpy@cpu", "--json"]
+    assert main(arguments) == 1
+    assert json.loads(capsys.readouterr().out)["equivalent"] is None

@@ -12,7 +12,7 @@ from harness import casefile
 from harness.casefile import Family
 from harness.casefile.expressions import Expression
 from harness.ledger.findings import State
-from harness.ledger.probe import EACH_SIDE, Fresh, Inquiry, Known, domain, neighbours, origins
+from harness.ledger.probe import EACH_SIDE, Fresh, Inquiry, Known, domain, neighbours, of_words, origins
 from harness.model import Case
 
 FILE = """
@@ -197,3 +197,8 @@ def test_neighbours_are_one_step_away() -> None:
     assert neighbours((1, 2), ()) == [(0, 2), (2, 2), (1, 1), (1, 3)]
     assert neighbours("same", ("same", "pad")) == ["pad"]
     assert neighbours(True, (False, True)) == [False]
+
+
+@pytest.mark.parametrize(("values", "words"), [([True, "same", None], True), ([("a", "b")], True), ([0.1, 0.5], False)])
+def test_numbers_are_never_exhausted(values: list[Any], words: bool) -> None:
+    assert of_words(values) is words

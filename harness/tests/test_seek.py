@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,7 @@ def measured(tmp_path: Path, layer: str = "Affine", **beyond: str) -> Results:
     return sample.results(tmp_path / "results", records, targets=VERSIONS)
 
 
-def sought(results: Results, root: Path, **limits: float) -> dict[str, Finding]:
+def sought(results: Results, root: Path, **limits: Any) -> dict[str, Finding]:
     return {key.split("/")[1]: each for key, each in seek.seek(conditional(results), root, print, **limits).items()}
 
 
@@ -101,10 +102,10 @@ def test_what_was_found_is_kept_and_not_sought_again(tmp_path: Path) -> None:
     results, said = measured(tmp_path), list[str]()
     folder = tmp_path / "results"
     wanted = conditional(results)
-    first = seek.settle(wanted, [folder], tmp_path, said.append)
+    first = seek.settle(wanted, [folder], tmp_path, said.append, whole=True)
     assert said and (folder / CONDITIONS).is_file()
     said.clear()
-    assert seek.settle(wanted, [folder], tmp_path / "elsewhere", said.append) == first
+    assert seek.settle(wanted, [folder], tmp_path / "elsewhere", said.append, whole=True) == first
     assert not said
     [row] = [each for each in ledger(results, first) if each.layer == "Affine"]
     assert row.condition.startswith("holds iff a <= b: right on ")
@@ -120,7 +121,7 @@ def test_what_was_found_for_other_trials_is_never_shown(tmp_path: Path) -> None:
     [changed] = conditional(results)
     assert changed.key != wanted[0].key
     findings.save(tmp_path, stale)
-    assert seek.settle([changed], [tmp_path], tmp_path / "elsewhere", print) == {}
+    assert seek.settle([changed], [tmp_path], tmp_path / "elsewhere", print, whole=True) == {}
     assert ledger(results, findings.load([tmp_path]))[0].condition.startswith("not sought")
 
 
@@ -188,3 +189,19 @@ def test_what_is_kept_is_read_back(tmp_path: Path) -> None:
 )
 def test_a_condition_that_is_often_wrong_is_none(right: int, beginning: str) -> None:
     assert Finding(State.CHECKED, "k == 1", right, 40, 21, 20).text.startswith(beginning)
+
+
+def test_a_search_that_failed_is_sought_again(tmp_path: Path) -> None:
+    seek.keep(tmp_path, {"a": Finding(State.FAILED, "the search took too long"), "b": Finding(State.CHECKED, "k == 1")})
+    assert findings.load([tmp_path]).keys() == {"b"}
+
+
+def test_of_a_part_nothing_is_exhaustive() -> None:
+    trials = [sample.trial(values={"parameter": "a"}), sample.trial(values={"parameter": "b"}, as_expected=False)]
+    assert findings.departing(trials, whole=True).state is State.EXHAUSTIVE
+    assert findings.departing(trials, whole=False).state is State.UNCHECKED
+
+
+def test_another_fixed_value_is_other_evidence() -> None:
+    first, other = (sample.trial(values={"h": extent}) for extent in (9, 99))
+    assert findings.key("L", "c", [first]) != findings.key("L", "c", [other])

@@ -223,6 +223,16 @@ ERRORS = [
         *("check: round_trip", "§side: torch"),
     ),
     checked(
+        "a computed distribution of the wrong length",
+        "families.kernels",
+        "uniform takes 2 numbers",
+        "found [1]",
+        ("check: init"),
+        ("tensor: weight"),
+        ("values: {kind: uniform}"),
+        ("distribution: [=kind, 1]"),
+    ),
+    checked(
         "a parameter twice",
         "families.kernels.parameters",
         "'a' stands twice in the signature",
