@@ -10,7 +10,8 @@ import json
 import math
 import os
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -148,6 +149,11 @@ class Results:
         return not self.problems
 
     @property
+    def narrowed(self) -> list[str]:
+        """How runs were narrowed, sorted; empty if all ran everything."""
+        return sorted({str(run.header.get("selected", "all")) for run in self.runs} - {"all"})
+
+    @property
     def measured(self) -> frozenset[str]:
         """The subjects that a trial was run of."""
         return frozenset(trial["subject"] for trial in self.trials if trial["verdict"] != Verdict.NOT_RUN)
@@ -207,13 +213,21 @@ def check(trial: Mapping[str, Any]) -> str:
 
 def write_atomic(path: Path | str, text: str) -> None:
     """Write a text file so that a reader sees the old one or the new one, never a part of it."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """A file to write to that takes the path's place once it is whole, and is gone if it is not."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        yield temporary
         temporary.replace(path)
     except OSError as error:
-        error.filename = str(path)  # whoever reads the message knows nothing of the other one
+        if error.filename is not None:
+            error.filename = str(path)  # whoever reads the message knows nothing of the other one
         raise
     finally:
         temporary.unlink(missing_ok=True)

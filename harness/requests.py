@@ -38,11 +38,26 @@ class Tensors:
 def request(case: Case, framework: str, tensors: Tensors) -> Request:
     """One side's request: its pipeline, the inputs, and the state in its own names and layouts."""
     side = case.sides[framework]
-    state = None
-    if case.align:
-        present = [parameter for parameter in case.state if framework not in parameter.lacking]
-        state = {own_name(each, framework): to_side(each, framework, tensors.state[each.name]) for each in present}
+    state = laid_out(case, framework, tensors.state) if case.align else None
     return Request(side.steps, side.layer, tuple(tensors.inputs.values()), state, side.load if case.align else "")
+
+
+def present(case: Case, framework: str) -> list[Parameter]:
+    """The parameters that the framework has in this case."""
+    return [parameter for parameter in case.state if framework not in parameter.lacking]
+
+
+def laid_out(case: Case, framework: str, canonical: Mapping[str, Array]) -> dict[str, Array]:
+    """The canonical state in the framework's own names and layouts."""
+    return {
+        own_name(each, framework): to_side(each, framework, canonical[each.name]) for each in present(case, framework)
+    }
+
+
+def side_shape(parameter: Parameter, framework: str) -> tuple[int, ...]:
+    """The parameter's shape in the framework's layout."""
+    shape: tuple[int, ...] = to_side(parameter, framework, np.empty(parameter.shape, np.int8)).shape
+    return shape
 
 
 def own_name(parameter: Parameter, framework: str) -> str:

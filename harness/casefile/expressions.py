@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from ruamel.yaml.scalarbool import ScalarBoolean
 from simpleeval import EvalWithCompoundTypes
@@ -164,3 +164,19 @@ def expressions_in(node: Any, key: tuple[str | int, ...] = ()) -> list[tuple[tup
         return [(key, node)]
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, tuple) else ()
     return [found for part, child in children for found in expressions_in(child, (*key, part))]
+
+
+def is_name(tree: Any) -> TypeGuard[Expression]:
+    """Whether a compiled tree is one bare name, as ``=k`` is."""
+    return isinstance(tree, Expression) and tree.names == (tree.text,)
+
+
+def reached_by(names: Iterable[str], derive: Mapping[str, Any]) -> set[str]:
+    """These names and those that they are derived from, however far back."""
+    reached, waiting = set[str](), list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += [inner for _, found in expressions_in(derive.get(name)) for inner in found.names]
+    return reached

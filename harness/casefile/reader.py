@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from harness.casefile.checks import flaw, stated, swept_parameters
-from harness.casefile.expressions import RESERVED, Expression, ExpressionError, compile_tree, expressions_in, plain
+from harness.casefile.expressions import (
+    RESERVED,
+    Expression,
+    ExpressionError,
+    compile_tree,
+    expressions_in,
+    is_name,
+    plain,
+    reached_by,
+)
 from harness.casefile.families import CaseFile, Document, Family, Recipe, Unchecked, derived, word
 from harness.casefile.sides import Part, SideSpec, side_spec
 from harness.casefile.source import Source, read
@@ -298,7 +307,7 @@ class _Reader:
         return tuple(found)
 
     def _tabulate(self, key: Sequence[str], place: Sequence[str | int], when: Expression, names: _Names) -> Exclusion:
-        reached = _reached(when, names.derive)
+        reached = reached_by(when.names, names.derive)
         needed = {name: tree for name, tree in names.derive.items() if name in reached}
         swept = [name for name in names.sweep if name in reached]
         try:
@@ -325,7 +334,7 @@ class _Reader:
         for place, tree in parts:
             self._check_tree(place, tree, known)
         found = [expression for _, tree in parts for _, expression in expressions_in(tree)]
-        used = {name for expression in found for name in _reached(expression, family.derive)}
+        used = reached_by((name for expression in found for name in expression.names), family.derive)
         for name in family.sweep:
             if name not in used and name != PARAMETER:
                 raise self.source.error([*key, "sweep", name], f"nothing uses the swept name '{name}'")
@@ -378,15 +387,4 @@ class _Reader:
 def _plain_names(spec: SideSpec) -> set[str]:
     """The names that stand alone as an argument, and so get their value from a call."""
     arguments = spec.arguments[spec.layer].values()
-    return {each.text for each in arguments if isinstance(each, Expression) and each.names == (each.text,)}
-
-
-def _reached(expression: Expression, derive: Mapping[str, Any]) -> set[str]:
-    """The names that an expression depends on, through derived ones too."""
-    reached, waiting = set[str](), list(expression.names)
-    while waiting:
-        name = waiting.pop()
-        if name not in reached:
-            reached.add(name)
-            waiting += [inner for _, found in expressions_in(derive.get(name)) for inner in found.names]
-    return reached
+    return {each.text for each in arguments if is_name(each)}

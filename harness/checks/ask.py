@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.model import Array, Trial, Verdict
+from harness.model import Array, Target, Trial, Verdict
 from harness.outcome import Open, Outcome, grade
 from harness.protocol import Failure, Observation, Request
 
@@ -17,7 +17,12 @@ class Asked:
     """One of the two sides of a trial."""
 
     role: str
-    framework: str
+    target: Target
+
+    @property
+    def framework(self) -> str:
+        """The target's."""
+        return self.target.framework
 
 
 class Refused(Exception):
@@ -31,7 +36,7 @@ class Refused(Exception):
 
 def sides(trial: Trial) -> list[Asked]:
     """The sides that the check is about."""
-    both = [Asked("reference", trial.reference.framework), Asked("subject", trial.subject.framework)]
+    both = [Asked("reference", trial.reference), Asked("subject", trial.subject)]
     return [each for each in both if trial.case.side in ("", each.framework)]
 
 
@@ -45,11 +50,10 @@ def state(
     seed: int | None = 0,
 ) -> Observation:
     """The layer's state once it is built, and loaded if one is given. Raises Refused if the side fails."""
-    target = trial.reference if asked.role == "reference" else trial.subject
     side = trial.case.sides[asked.framework]
     inputs = tuple(np.zeros(shape, trial.dtype) for shape in trial.case.inputs.values())
     request = Request(side.steps, side.layer, inputs, given, load, seed, "state")
-    seen = open_backend(target).observe(request)
+    seen = open_backend(asked.target).observe(request)
     if seen.failure is not None:
         raise Refused(asked.role, seen.failure)
     return seen

@@ -46,7 +46,7 @@ def _sample(trial: Trial, asked: Asked, open_backend: Open) -> Array | None:
     parameter = next((each for each in case.state if each.name == stated.tensor), None)
     if parameter is None or asked.framework in parameter.lacking or not math.prod(parameter.shape):
         return None
-    times = math.ceil(distribution.SAMPLE / max(math.prod(parameter.shape), 1))
+    times = math.ceil(distribution.SAMPLE / math.prod(parameter.shape))
     own = own_name(parameter, asked.framework)
     drawn = []
     for seed in inputs.seeds(f"{case.id}|{asked.framework}", times):

@@ -12,9 +12,9 @@ import numpy as np
 from harness import inputs
 from harness.checks.ask import Asked, Refused, as_stated, sides, state
 from harness.checks.state import stated_shapes
-from harness.model import Array, Case, Lane, Parameter, Trial
+from harness.model import Array, Lane, Parameter, Trial
 from harness.outcome import Open, Outcome
-from harness.requests import from_side, own_name, to_side
+from harness.requests import from_side, laid_out, own_name, present
 
 
 class _Unfit(Exception):
@@ -45,19 +45,13 @@ def _drawn(trial: Trial, parameter: Parameter) -> Array:
 def _carried(trial: Trial, asked: Asked, open_backend: Open, canonical: Mapping[str, Array]) -> dict[str, Array]:
     """The state that a side has once it was given this one."""
     case, framework = trial.case, asked.framework
-    given = {
-        own_name(each, framework): to_side(each, framework, canonical[each.name]) for each in _present(case, framework)
-    }
+    given = laid_out(case, framework, canonical)
     seen = state(trial, asked, open_backend, given=given, load=case.sides[framework].load).outputs
     built, stated = {name: array.shape for name, array in seen.items()}, stated_shapes(case, framework)
     if built != stated:
         raise _Unfit(f"{framework} has {built or 'no parameters'}; stated is {stated or 'none'}")
-    own = {each.name: from_side(each, framework, seen[own_name(each, framework)]) for each in _present(case, framework)}
+    own = {each.name: from_side(each, framework, seen[own_name(each, framework)]) for each in present(case, framework)}
     return {**canonical, **own}  # what a side lacks stays as it is
-
-
-def _present(case: Case, framework: str) -> list[Parameter]:
-    return [each for each in case.state if framework not in each.lacking]
 
 
 def _changed(first: Mapping[str, Array], seen: Mapping[str, Array], where: str) -> str:

@@ -18,11 +18,10 @@ IGNORABLE = frozenset({"device", "dtype", "out", "name", "layout", "requires_gra
 def run(trial: Trial, open_backend: Open) -> Outcome:
     """Hold one stated parameter, the order, or the absence of others against the installed signature."""
     (asked,) = sides(trial)
-    target = trial.reference if asked.role == "reference" else trial.subject
     stated, side = trial.case.stated, trial.case.sides[asked.framework]
     assert isinstance(stated, Signature)
     try:
-        installed = open_backend(target).signature(side.steps[side.layer].call, stated.of)
+        installed = open_backend(asked.target).signature(side.steps[side.layer].call, stated.of)
     except LookupError as error:
         failure = Failure(Phase.CONSTRUCT, "LookupError", str(error.args[0]), unsupported=True)
         return Outcome(Verdict.UNSUPPORTED, failures={asked.role: failure})

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from harness.checks.ask import Refused, as_stated, sides, state
 from harness.model import Case, Trial, Verdict
 from harness.outcome import Open, Outcome
-from harness.requests import own_name, to_side
+from harness.requests import own_name, present, side_shape
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -33,11 +31,7 @@ def run(trial: Trial, open_backend: Open) -> Outcome:
 
 def stated_shapes(case: Case, framework: str) -> dict[str, tuple[int, ...]]:
     """Name and shape of each parameter of one side, by the case file."""
-    return {
-        own_name(each, framework): to_side(each, framework, np.empty(each.shape, np.int8)).shape
-        for each in case.state
-        if framework not in each.lacking
-    }
+    return {own_name(each, framework): side_shape(each, framework) for each in present(case, framework)}
 
 
 def _listed(shapes: Shapes) -> str:

@@ -50,7 +50,7 @@ def folders(results: Results) -> list[Path]:
 
 def is_whole(results: Results) -> bool:
     """Whether the results are complete and nothing was left out of the plan."""
-    return results.complete and all(run.header.get("selected", "all") == "all" for run in results.runs)
+    return results.complete and not results.narrowed
 
 
 def on_stderr(line: str) -> None:

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
             "claims": [asdict(row) for row in rows],
             "unchecked": [asdict(each) for each in unchecked],
         }
-        print(json.dumps({**listed, "selected": _selected(results), "problems": list(results.problems)}, indent=1))
+        print(json.dumps({**listed, "selected": results.narrowed, "problems": list(results.problems)}, indent=1))
         return 1 if results.problems else 0
     console = Console()
     if not console.is_terminal:
@@ -60,11 +60,6 @@ def run(arguments: argparse.Namespace) -> int:
     _show(console, rows, unchecked if arguments.unchecked else ())
     _sum_up(console, rows, unchecked, results)
     return 1 if results.problems else 0
-
-
-def _selected(results: Results) -> list[str]:
-    """How runs were narrowed; empty if all ran everything."""
-    return sorted({str(run.header.get("selected", "all")) for run in results.runs} - {"all"})
 
 
 def _check_layer(layer: str, layers: set[str]) -> None:
@@ -104,7 +99,7 @@ def _sum_up(console: Console, rows: Sequence[ClaimRow], unchecked: Sequence[Unch
     if unchecked:
         words = "statement" if len(unchecked) == 1 else "statements"
         console.print(f"{len(unchecked)} {words} cannot be checked; --unchecked lists them", highlight=False)
-    for part in _selected(results):
+    for part in results.narrowed:
         console.print(f"PART: only this was run, and judged: {part}", style="red", markup=False, highlight=False)
     for problem in results.problems:
         console.print(f"INCOMPLETE: {problem}", style="red", markup=False, highlight=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from safetensors import SafetensorError, TensorSpec, deserialize, safe_open, ser
 
 from harness.errors import HarnessError
 from harness.model import Array, Case, Parameter
-from harness.requests import from_side, own_name, to_side
+from harness.records import replacing
+from harness.requests import from_side, own_name, side_shape, to_side
 
 # The library reads one spelling and writes another; tensors are moved as bytes, so that no dtype is lost on NumPy.
 DTYPES = {
@@ -67,7 +67,7 @@ def convert(
         if old not in stored:
             raise HarnessError(f"{source}: no tensor '{old}'; it has {', '.join(sorted(stored)) or 'none'}")
         tensor = stored[old]
-        _check_shape(source, old, tensor, to_side(each, giver, np.empty(each.shape, np.int8)).shape)
+        _check_shape(source, old, tensor, side_shape(each, giver))
         words = to_side(each, taker, from_side(each, giver, tensor.words))
         del kept[old]
         moved[new] = Stored(tensor.dtype, words)
@@ -84,7 +84,7 @@ def _prefix(source: Path, stored: Mapping[str, Stored], present: list[Parameter]
     names = [own_name(each, giver) for each in present]
     keys = [f".{key}" for key in stored]  # a parameter's name stands alone, or after a dot
     starts = [key[1:].removesuffix(names[0]) for key in keys if names and key.endswith(f".{names[0]}")]
-    shapes = {own_name(each, giver): to_side(each, giver, np.empty(each.shape, np.int8)).shape for each in present}
+    shapes = {own_name(each, giver): side_shape(each, giver) for each in present}
     fitting = [
         start
         for start in sorted(starts)
@@ -134,13 +134,10 @@ def _write(target: Path, tensors: Mapping[str, Stored], metadata: dict[str, str]
         )
         for name, array in kept.items()
     }
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        serialize_file(specs, temporary, metadata or None)
-        temporary.replace(target)
+        with replacing(target) as temporary:
+            serialize_file(specs, temporary, metadata or None)
     except OSError as error:
         raise HarnessError(f"{target}: cannot be written: {error.strerror or error}") from None
     except SafetensorError as error:
         raise HarnessError(f"{target}: cannot be written: {error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)

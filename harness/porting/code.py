@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,12 +132,5 @@ def script(case: Case, reference: str, subject: str, dialects: Dialects) -> str:
 
 def _largest(case: Case) -> int:
     """Whole numbers up to this keep every sum exact: no element sums more products than there are weights."""
-    terms = max((_size(each.shape) for each in case.state), default=1)
+    terms = max((math.prod(each.shape) for each in case.state), default=1)
     return max(1, min(LARGEST, int((EXACT / (terms + 1)) ** 0.5)))
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for extent in shape:
-        size *= extent
-    return size

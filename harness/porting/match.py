@@ -7,7 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from harness.casefile import Recipe
-from harness.casefile.expressions import Expression, ExpressionError, evaluate_tree, expressions_in, identity
+from harness.casefile.expressions import (
+    Expression,
+    ExpressionError,
+    evaluate_tree,
+    expressions_in,
+    identity,
+    is_name,
+    reached_by,
+)
 from harness.checks.signature import IGNORABLE
 from harness.errors import HarnessError, did_you_mean
 from harness.protocol import Argument, Step, literal
@@ -52,12 +60,12 @@ def _default(argument: Argument) -> Any:
 def spelled(recipe: Recipe) -> Names:
     """What the call calls the names of the recipe's domain: ``{"p": "padding"}``."""
     names = recipe.when.names if recipe.when else ()
-    return {tree.text: name for name, tree in recipe.pattern.items() if _is_name(tree) and tree.text in names}
+    return {tree.text: name for name, tree in recipe.pattern.items() if is_name(tree) and tree.text in names}
 
 
 def bind(recipe: Recipe, given: Mapping[str, Any]) -> Names:
     """The values that the call gives the pattern's names, whether or not the rest of the pattern is met."""
-    plain = {name: tree.text for name, tree in recipe.pattern.items() if _is_name(tree)}
+    plain = {name: tree.text for name, tree in recipe.pattern.items() if is_name(tree)}
     return {name: given[argument] for argument, name in plain.items() if argument in given}
 
 
@@ -94,10 +102,6 @@ def _true(when: Expression | None, names: Names) -> bool:
         return False
 
 
-def _is_name(tree: Any) -> bool:
-    return isinstance(tree, Expression) and tree.names == (tree.text,)
-
-
 def input_names(recipe: Recipe, shape: Sequence[int]) -> Names:
     """The values that an input's shape gives the names of the case file's first input.
 
@@ -108,13 +112,13 @@ def input_names(recipe: Recipe, shape: Sequence[int]) -> Names:
     if len(shape) != len(extents):
         texts = ", ".join(each.text if isinstance(each, Expression) else str(each) for each in extents)
         raise HarnessError(f"--input has {len(shape)} extents; '{name}' of {recipe.family.layer} has ({texts})")
-    return {each.text: extent for each, extent in zip(extents, shape, strict=True) if _is_name(each)}
+    return {each.text: extent for each, extent in zip(extents, shape, strict=True) if is_name(each)}
 
 
 def free_names(recipe: Recipe, bound: Collection[str]) -> list[str]:
     """The names of the first input that the call leaves open, the batch first."""
     extents = next(iter(recipe.family.inputs.values()))
-    return [each.text for each in extents if _is_name(each) and each.text not in bound]
+    return [each.text for each in extents if is_name(each) and each.text not in bound]
 
 
 def shapes(recipe: Recipe, row: Names) -> list[tuple[int, ...]]:
@@ -125,20 +129,14 @@ def shapes(recipe: Recipe, row: Names) -> list[tuple[int, ...]]:
 
 def bind_names(recipe: Recipe) -> set[str]:
     """The names that the pattern binds."""
-    return {tree.text for tree in recipe.pattern.values() if _is_name(tree)}
+    return {tree.text for tree in recipe.pattern.values() if is_name(tree)}
 
 
 def reached(recipe: Recipe) -> set[str]:
     """The names that the other side's pipeline depends on, through derived ones too."""
     other = next(spec for name, spec in recipe.family.sides.items() if name != recipe.given)
-    waiting = [name for tree in other.arguments for _, found in expressions_in(tree) for name in found.names]
-    found = set[str]()
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += [inner for _, each in expressions_in(recipe.family.derive.get(name)) for inner in each.names]
-    return found
+    names = (name for tree in other.arguments for _, found in expressions_in(tree) for name in found.names)
+    return reached_by(names, recipe.family.derive)
 
 
 def tidy(step: Step, signature: Sequence[Argument]) -> Step:

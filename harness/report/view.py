@@ -186,8 +186,7 @@ def _notes(results: Results) -> tuple[str, ...]:
     notes += [
         f"No trial met the known divergence '{id_}': its entry in known.yaml is stale." for id_ in results.unmatched
     ]
-    selected = {str(run.header.get("selected", "all")) for run in results.runs} - {"all"}
-    return (*notes, *(f"Only a part of the plan was selected: {each}." for each in sorted(selected)))
+    return (*notes, *(f"Only a part of the plan was selected: {each}." for each in results.narrowed))
 
 
 def _matrix(table: pd.DataFrame, groups: tuple[Group, ...]) -> tuple[MatrixRow, ...]:
