@@ -32,9 +32,14 @@ class Signature:
 def signature(record: Mapping[str, Any]) -> Signature:
     """The signature of a trial's record."""
     verdict, error, diagnosis = Verdict(record["verdict"]), record["error"], record["diagnosis"]
-    tensor = next((each["tensor"] for each in record["comparisons"] if each["verdict"] == verdict), "")
+    tensor = next((_name(each) for each in record["comparisons"] if each["verdict"] == verdict), "")
     if verdict in AGREEMENT:
         return Signature(record["layer"], "equal", "", "undocumented" if record["undocumented"] else "")
     if error:
         return Signature(record["layer"], verdict, "", f"{error['side']} {error['phase']} {error['type']}")
     return Signature(record["layer"], verdict, tensor, diagnosis["kind"] if diagnosis else "")
+
+
+def _name(comparison: Mapping[str, Any]) -> str:
+    against = comparison.get("against")
+    return f"{comparison['tensor']} against {against}" if against else str(comparison["tensor"])
