@@ -9,8 +9,9 @@ import numpy as np
 
 from harness import checks
 from harness.adjudicate import Adjudicator, NotASum, Question, Setting, appoint, settle, unjudged
+from harness.backends import targets
 from harness.compare import compare
-from harness.diagnose import Diagnosis, diagnose
+from harness.diagnosis import Diagnosis, Evidence, diagnose
 from harness.inputs import fingerprint
 from harness.model import Case, Check, Comparison, Lane, Target, Trial, Verdict
 from harness.outcome import Open, Outcome, grade
@@ -50,7 +51,7 @@ def _run(trial: Trial, open_backend: Open, lanes: Sequence[Lane]) -> Outcome:
         reports.append(report)
         if report.failures:
             break
-    return _outcome(trial.case, reports or [_rejections(trial, reference, subject)])
+    return _outcome(trial, reports or [_rejections(trial, reference, subject)])
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,13 @@ def _compare_shapes(name: str, lane: Lane, expected: Observation, actual: Observ
     return Comparison(f"{name}.shape", lane, Verdict.BITWISE if left == right else Verdict.SHAPE, right, left)
 
 
-def _outcome(case: Case, reports: Sequence[_LaneReport]) -> Outcome:
+def _outcome(trial: Trial, reports: Sequence[_LaneReport]) -> Outcome:
     failures = {side: failure for report in reports for side, failure in report.failures.items()}
     comparisons = tuple(each for report in reports for each in report.comparisons)
     return Outcome(
         verdict=grade(failures, comparisons),
         comparisons=comparisons,
-        diagnosis=_diagnosis(reports),
+        diagnosis=_diagnosis(trial, reports),
         failures=failures,
         seconds={
             "reference": sum(report.expected.seconds for report in reports),
@@ -126,16 +127,19 @@ def _outcome(case: Case, reports: Sequence[_LaneReport]) -> Outcome:
             for name, array in {**report.setting.tensors.inputs, **report.setting.tensors.state}.items()
         },
         adjudicator=next((report.setting.adjudicator for report in reports), None),
-        undocumented=_undocumented(case, reports),
+        undocumented=_undocumented(trial.case, reports),
     )
 
 
-def _diagnosis(reports: Sequence[_LaneReport]) -> Diagnosis | None:
+def _diagnosis(trial: Trial, reports: Sequence[_LaneReport]) -> Diagnosis | None:
     for report in reports:
         for each in report.comparisons:
             actual, expected = (side.outputs.get(each.tensor) for side in (report.actual, report.expected))
             if each.verdict in (Verdict.VALUE, Verdict.SHAPE) and actual is not None and expected is not None:
-                return diagnose(actual, expected)
+                judge = report.setting.judge(each.tensor)
+                subject, reference = (targets.title(side.framework) for side in (trial.subject, trial.reference))
+                known = (judge.truth, judge.unbiased, judge.bound)
+                return diagnose(Evidence(actual, expected, each.tensor, subject, reference, *known))
     return None
 
 

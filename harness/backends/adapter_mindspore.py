@@ -13,6 +13,7 @@ from harness.backends.pipeline import PipelineBackend
 from harness.protocol import Request
 
 PACKAGE = "mindspore"
+TITLE = "MindSpore"
 DEVICES = ("cpu",)
 MODES = ("",)
 REQUIRES = "mindspore>=2.10,<2.11"
