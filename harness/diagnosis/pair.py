@@ -74,7 +74,11 @@ class Pair:
 
     @cached_property
     def chance(self) -> float:
-        """How likely it is that two places of the reference agree by chance; one where it is constant."""
+        """How likely it is that a value is right by chance, to within two errors; one where there is but one value.
+
+        The largest of: how often two places of the reference agree; how much of its span one value takes; and how much
+        of the span of the differences, since arrays that are near each other hold few values to choose from.
+        """
         places = scattered(self.expected.size)
         values, bound = self.expected.ravel()[places], self.bound.ravel()[places]
         values = np.sort(values[np.isfinite(values)])
@@ -84,9 +88,15 @@ class Pair:
         reach = 4 * float(np.median(bound))  # two errors to either side
         until = np.searchsorted(values, values + reach / 2, side="right")
         equal = float((until - np.arange(1, values.size + 1)).sum()) / (values.size * (values.size - 1) / 2)
-        whole = bool((values == np.rint(values)).all())
-        step = 1.0 if whole else self.eps * float(np.abs(values).max())
+        step = 1.0 if self.whole else self.eps * float(np.abs(values).max())
+        if self.alike:
+            span = min(span, 2 * largest(self.actual - self.expected))
         return min(1.0, max(LEAST_CHANCE, equal, (step + reach) / (span + step)))
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether the reference holds integers only, which can be no nearer to each other than one."""
+        return bool((self.expected == np.rint(self.expected)).all())
 
     @cached_property
     def bias(self) -> Array | None:
@@ -140,6 +150,11 @@ def looks(shape: tuple[int, ...]) -> tuple[tuple[slice, ...], ...]:
     """The middle of an array, and then all of it: most ideas are wrong, and need no more than the first look."""
     middle = tuple(slice(extent // 2, extent // 2 + MIDDLE) for extent in shape)
     return middle, tuple(slice(None) for _ in shape)
+
+
+def largest(array: Array) -> float:
+    """The largest magnitude of all that is finite."""
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0))
 
 
 def scattered(size: int, most: int = SAMPLE) -> Array:

@@ -7,7 +7,16 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from harness.diagnosis.evidence import Diagnosis
-from harness.diagnosis.pair import CHANNEL_AXIS, FIRST_SPATIAL_AXIS, LEAST_CHANCE, Pair, others, scattered
+from harness.diagnosis.pair import (
+    CHANNEL_AXIS,
+    FIRST_SPATIAL_AXIS,
+    LEAST_CHANCE,
+    SAMPLE,
+    Pair,
+    largest,
+    others,
+    scattered,
+)
 from harness.model import Array
 from harness.tolerance import SIGNIFICAND
 
@@ -40,11 +49,19 @@ def _narrowed(pair: Pair) -> Diagnosis | None:
         if not (distance <= COMPUTED * unit * _scale(pair.expected)).all():
             continue
         held = rounded(pair.expected) == pair.expected
-        if pair.convinces(int((pair.different & ~held).sum()), len(NARROWER), max(2.0**-lost, LEAST_CHANCE)):
+        if pair.convinces(int((pair.different & ~held).sum()), len(NARROWER), _by_chance(pair, lost, rounded)):
             half = unit / 2 * np.maximum(np.abs(pair.actual), np.abs(pair.expected))
             how = "rounded to" if (distance <= half + 2 * pair.bound).all() else "as if computed in"
             return Diagnosis("cast", f"{pair.evidence.mine} is {pair.evidence.theirs} {how} {dtype}")
     return None
+
+
+def _by_chance(pair: Pair, lost: int, rounded: Callable[[Array], Array]) -> float:
+    """How often the narrower dtype holds a value that has nothing to do with it."""
+    if not pair.whole:
+        return max(2.0**-lost, LEAST_CHANCE)
+    integers = np.rint(np.linspace(1, max(largest(pair.expected), 1), SAMPLE))
+    return max(float((rounded(integers) == integers).mean()), LEAST_CHANCE)
 
 
 def _bfloat16(array: Array) -> Array:
@@ -98,7 +115,7 @@ def rounding(pair: Pair) -> Diagnosis | None:
     level = np.maximum(FEW_ULPS * pair.eps * scale, TIMES_BOUND * 2 * pair.bound)
     if not (distance <= np.minimum(level, LARGEST_PART * scale)).all():
         return None
-    if (pair.expected[finite] == np.rint(pair.expected[finite])).all() and not 2 * distance.max() < 1:
+    if pair.whole and not 2 * distance.max() < 1:
         return None  # integers are exact: one off is another integer, however large both are
     ulps = float((distance / np.where(scale > 0, pair.eps * scale, np.inf)).max())
     return Diagnosis("rounding", f"{pair.evidence.mine} is {pair.evidence.theirs} but for rounding: {_ulps(ulps)}")

@@ -5,15 +5,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from harness.diagnosis.evidence import Diagnosis
+from harness.diagnosis.evidence import Diagnosis, Evidence
+from harness.diagnosis.moves import shifted
 from harness.diagnosis.pair import FIRST_SPATIAL_AXIS, Pair, agree, everywhere, listed
 from harness.model import Array
 
 # Up to this difference of an axis, every place where the shorter one could lie in the longer one is tried.
 EVERY_PLACE = 8
+
+
+Shapes = Sequence[tuple[int, int]]
 
 
 def rank(pair: Pair) -> Diagnosis | None:
@@ -30,18 +35,41 @@ def rank(pair: Pair) -> Diagnosis | None:
 
 
 def resized(pair: Pair) -> Diagnosis | None:
-    """Other extents: a part of the reference's array, the whole with something added, or simply of another size."""
+    """Other extents: a part of the reference's array, the whole with something added, or simply of another size.
+
+    Where neither is in the other, ``resized`` says if one would be but for the bias, or if they overlap shifted.
+    """
     if pair.alike:
         return None
     shapes = list(zip(pair.actual.shape, pair.expected.shape, strict=True))
     for starts in _starts(shapes):
         if _fits(pair, shapes, starts):
             return _overlapping(pair, shapes, starts)
+    bare = _without_bias(pair)
+    for starts in _starts(shapes) if bare else ():
+        if bare and _fits(bare, shapes, starts):
+            return Diagnosis("resized", f"{_overlapping(bare, shapes, starts).says}, and lacks the bias")
     changes = ", ".join(f"axis {axis} by {a - e:+d}" for axis, (a, e) in enumerate(shapes) if a != e)
+    moved = shifted(_common(pair, shapes))
+    if moved is not None:
+        return Diagnosis("resized", f"{moved.says}, and of another size: {changes}")
     return Diagnosis("resized", f"{pair.evidence.mine} is of another size than {pair.evidence.theirs}: {changes}")
 
 
-Shapes = Sequence[tuple[int, int]]
+def _without_bias(pair: Pair) -> Pair | None:
+    """The pair with the adjudicator's array without the bias for the reference's."""
+    bare = pair.evidence.unbiased
+    if bare is None or bare.shape != pair.expected.shape:
+        return None
+    return Pair(replace(pair.evidence, expected=bare))
+
+
+def _common(pair: Pair, shapes: Shapes) -> Pair:
+    """What both have, counted from the start of each axis."""
+    both = tuple(slice(0, min(extents)) for extents in shapes)
+    given = pair.evidence
+    cut = (given.actual[both], given.expected[both], given.tensor, given.subject, given.reference)
+    return Pair(Evidence(*cut, bound=pair.bound[both]))
 
 
 def _starts(shapes: Shapes) -> list[tuple[int, ...]]:
@@ -72,7 +100,7 @@ def _overlapping(pair: Pair, shapes: Shapes, starts: tuple[int, ...]) -> Diagnos
     missing = list(_amounts(shapes, starts, -1))
     more = list(_amounts(shapes, starts, +1))
     parts = [f"without {listed(missing)}"] if missing else []
-    parts += [f"with {listed(more)} more{_added(pair, _overlap(shapes, starts)[0])}"] if more else []
+    parts += [f"with {listed(more)}{_added(pair, _overlap(shapes, starts)[0])}"] if more else []
     kind = "resized" if missing and more else "cropped" if missing else "extended"
     return Diagnosis(kind, f"{pair.evidence.mine} is {pair.evidence.theirs} {', and '.join(parts)}")
 
@@ -82,7 +110,7 @@ def _amounts(shapes: Shapes, starts: tuple[int, ...], sign: int) -> Iterator[str
         if (a - e) * sign > 0:
             for amount, side in ((start, "start"), (abs(a - e) - start, "end")):
                 if amount:
-                    yield f"{amount} at the {side} of axis {axis}"
+                    yield f"{amount}{' more' if sign > 0 else ''} at the {side} of axis {axis}"
 
 
 def _added(pair: Pair, here: tuple[slice, ...]) -> str:
