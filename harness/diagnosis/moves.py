@@ -95,9 +95,10 @@ def _parts(pair: Pair, shift: Shift) -> tuple[tuple[slice, ...], tuple[slice, ..
 
 def _overlaps(pair: Pair, shift: Shift, tried: int) -> bool:
     here, there = _parts(pair, shift)
-    if not pair.convinces(int(pair.different[here].sum()), tried):
+    actual, tolerance = pair.actual[here], pair.bound[here] + pair.bound[there]
+    if not everywhere(actual, pair.expected[there], tolerance):
         return False
-    return everywhere(pair.actual[here], pair.expected[there], pair.bound[here] + pair.bound[there])
+    return pair.convinces(int((~agree(actual, pair.expected[here], tolerance)).sum()), tried)
 
 
 def _entering(pair: Pair, shift: Shift) -> str:

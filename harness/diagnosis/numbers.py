@@ -14,7 +14,7 @@ WRITTEN_OUT = 8
 
 def negated(pair: Pair) -> Diagnosis | None:
     """Every sign is the other one."""
-    if not pair.is_moved(np.negative, 1):
+    if not everywhere(pair.actual, -pair.expected, 2 * pair.bound) or not pair.convinces(pair.telling):
         return None
     return Diagnosis("negated", f"{pair.evidence.mine} is {pair.evidence.theirs} with every sign reversed")
 
@@ -29,11 +29,12 @@ def bias(pair: Pair) -> Diagnosis | None:
     tolerance = 2 * pair.bound + (pair.eps * np.abs(without) if np.any(pair.bound) else 0.0)
     sides = ((pair.actual, pair.expected, pair.evidence.mine), (pair.expected, pair.actual, pair.evidence.counterpart))
     for wrong, other, name in sides:
-        if not pair.convinces(pair.telling, 2) or not everywhere(other, right, tolerance):
+        if not everywhere(other, right, tolerance):
             continue
-        if everywhere(wrong, without, tolerance):
+        if everywhere(wrong, without, tolerance) and pair.convinces(pair.unexplained(tolerance), len(sides)):
             return Diagnosis("bias_missing", f"{name} lacks the bias, and is right but for that")
-        if everywhere(wrong, 2 * right - without, 2 * tolerance):
+        twice, margin = 2 * right - without, 2 * tolerance
+        if everywhere(wrong, twice, margin) and pair.convinces(pair.unexplained(margin), len(sides)):
             return Diagnosis("bias_doubled", f"{name} has the bias twice, and is right but for that")
     return None
 
@@ -82,21 +83,22 @@ def _is(pair: Pair, operation: np.ufunc, numbers: Array, errors: Array) -> bool:
         pair: the two.
         operation: of the reference's array and the numbers.
         numbers: one for all or one for each slice, with an axis for every one of the array's.
-        errors: what the bound has to be multiplied by, of the same shape.
+        errors: of both sides, in bounds; of the same shape.
     """
     numbers_of, errors_of = (np.broadcast_to(each, pair.expected.shape) for each in (numbers, errors))
     for part in looks(pair.expected.shape):
         with np.errstate(invalid="ignore"):
             candidate = operation(pair.expected[part], numbers_of[part])
-            tolerance = errors_of[part] * pair.bound[part] + pair.eps * np.abs(candidate)  # rounded once by the subject
+            # The numbers are read off values that err, and may be off as much again; and the subject rounds once.
+            tolerance = 2 * errors_of[part] * pair.bound[part] + pair.eps * np.abs(candidate)
         if not agree(pair.actual[part], candidate, tolerance).all():
             return False
     # Where a slice holds one value only, any number fits it; and each number has one place to be read off.
     over = tuple(axis for axis, extent in enumerate(numbers.shape) if extent == 1)
     with np.errstate(invalid="ignore"):
         spread = pair.expected.max(axis=over, keepdims=True) - pair.expected.min(axis=over, keepdims=True)
-        varied = ~(spread <= 2 * pair.bound)
-    return pair.convinces(int((pair.different & varied).sum()) - numbers.size)
+        telling = ~agree(pair.actual, pair.expected, tolerance) & ~(spread <= 2 * tolerance)
+    return pair.convinces(int(telling.sum()) - numbers.size)
 
 
 def _numbers(numbers: Array, axis: int | None, word: str) -> str:

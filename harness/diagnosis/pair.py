@@ -131,7 +131,13 @@ class Pair:
         """
         bound = move(self.bound)
         tolerance = self.bound + bound if self.alike else 2 * bound
-        return everywhere(self.actual, move(self.expected), tolerance) and self.convinces(self.telling, tried)
+        if not everywhere(self.actual, move(self.expected), tolerance):
+            return False
+        return self.convinces(self.unexplained(tolerance) if self.alike else self.telling, tried)
+
+    def unexplained(self, tolerance: Array) -> int:
+        """How many places differ by more than what a pattern is granted; it has to be better than none."""
+        return int((~agree(self.actual, self.expected, tolerance)).sum())
 
 
 def agree(left: Array, right: Array, tolerance: Array | float) -> Array:

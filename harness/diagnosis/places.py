@@ -117,7 +117,10 @@ class _Border:
             chance: how likely one of them is to hold by chance what it holds.
         """
         tried = (WIDEST_BORDER + 1) ** (2 * self.region.ndim)
-        return pair.convinces(count, tried, float(self.region.mean()) * chance)
+        # Where both arrays are zero in every channel, nothing could have been seen to differ.
+        live = ((pair.actual != 0) | (pair.expected != 0)).any(axis=(0, 1))
+        inside = int(live[self.region].sum())
+        return inside < live.sum() and pair.convinces(count, tried, inside / int(live.sum()) * chance)
 
     @property
     def words(self) -> str:
