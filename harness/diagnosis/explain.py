@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from harness.diagnosis import moves, numbers, permutations, places, precision, shapes
 from harness.diagnosis.evidence import Diagnosis, Evidence
 from harness.diagnosis.pair import Pair
@@ -61,6 +63,8 @@ def diagnose(evidence: Evidence) -> Diagnosis:
         Kind, sentence and picture.
     """
     pair = Pair(evidence)
-    rules = SAME_SHAPE if pair.alike else OTHER_SHAPE
-    found = next((each for rule in rules if (each := rule(pair)) is not None), None) or places.other(pair)
+    # Infinities and overflows are looked at like any value; what comes of computing with them agrees with nothing.
+    with np.errstate(all="ignore"):
+        rules = SAME_SHAPE if pair.alike else OTHER_SHAPE
+        found = next((each for rule in rules if (each := rule(pair)) is not None), None) or places.other(pair)
     return replace(found, picture=picture(evidence.actual, evidence.expected))

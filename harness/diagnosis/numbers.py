@@ -87,17 +87,15 @@ def _is(pair: Pair, operation: np.ufunc, numbers: Array, errors: Array) -> bool:
     """
     numbers_of, errors_of = (np.broadcast_to(each, pair.expected.shape) for each in (numbers, errors))
     for part in looks(pair.expected.shape):
-        with np.errstate(invalid="ignore"):
-            candidate = operation(pair.expected[part], numbers_of[part])
-            # The numbers are read off values that err, and may be off as much again; and the subject rounds once.
-            tolerance = 2 * errors_of[part] * pair.bound[part] + pair.eps * np.abs(candidate)
+        candidate = operation(pair.expected[part], numbers_of[part])
+        # The numbers are read off values that err, and may be off as much again; and the subject rounds once.
+        tolerance = 2 * errors_of[part] * pair.bound[part] + pair.eps * np.abs(candidate)
         if not agree(pair.actual[part], candidate, tolerance).all():
             return False
     # Where a slice holds one value only, any number fits it; and each number has one place to be read off.
     over = tuple(axis for axis, extent in enumerate(numbers.shape) if extent == 1)
-    with np.errstate(invalid="ignore"):
-        spread = pair.expected.max(axis=over, keepdims=True) - pair.expected.min(axis=over, keepdims=True)
-        telling = ~agree(pair.actual, pair.expected, tolerance) & ~(spread <= 2 * tolerance)
+    spread = pair.expected.max(axis=over, keepdims=True) - pair.expected.min(axis=over, keepdims=True)
+    telling = ~agree(pair.actual, pair.expected, tolerance) & ~(spread <= 2 * tolerance)
     return pair.convinces(int(telling.sum()) - numbers.size)
 
 

@@ -142,8 +142,7 @@ class Pair:
 
 def agree(left: Array, right: Array, tolerance: Array | float) -> Array:
     """Where two arrays are equal within the tolerance; NaN equals NaN, and infinities are equal by sign."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        near = np.abs(left - right) <= tolerance
+    near = np.abs(left - right) <= tolerance
     return np.asarray(near | (left == right) | (np.isnan(left) & np.isnan(right)))
 
 

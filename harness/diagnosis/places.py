@@ -152,8 +152,7 @@ def _narrowed(folded: Array, widest: dict[Side, int], sides: list[Side]) -> dict
 
 def other(pair: Pair) -> Diagnosis:
     """No pattern: how many elements differ, and by how much."""
-    with np.errstate(invalid="ignore"):
-        most = np.abs(pair.actual - pair.expected)[pair.different].max(initial=0)
+    most = np.abs(pair.actual - pair.expected)[pair.different].max(initial=0)
     return Diagnosis(
         "other",
         f"{pair.evidence.mine} differs from {pair.evidence.theirs} in {int(pair.different.sum())} of "

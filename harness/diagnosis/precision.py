@@ -72,8 +72,7 @@ def _bfloat16(array: Array) -> Array:
 
 def _through(dtype: type[np.float16] | type[np.float32]) -> Callable[[Array], Array]:
     def rounded(array: Array) -> Array:
-        with np.errstate(over="ignore"):
-            return array.astype(dtype).astype(np.float64)
+        return array.astype(dtype).astype(np.float64)
 
     return rounded
 
