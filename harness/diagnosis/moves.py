@@ -79,7 +79,7 @@ def _shifts(pair: Pair) -> Iterator[Shift]:
     tolerance = pair.bound[at] + pair.bound[PROBED]
     likely = agree(pair.actual[at], pair.expected[PROBED], tolerance).all(axis=(0, 1))
     found = np.asarray(middle) - np.argwhere(likely)
-    found = found[(2 * np.abs(found) <= extents).all(axis=1) & found.any(axis=1)]
+    found = found[found.any(axis=1)]  # no longer than half of an axis, since they start from the middle
     for by in found[np.argsort(np.abs(found).sum(axis=1), kind="stable")]:
         yield tuple(map(int, by))
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.diagnosis.evidence import Diagnosis
-from harness.diagnosis.pair import CHANNEL_AXIS, Pair, agree, others, scattered, slices
+from harness.diagnosis.pair import Pair, agree, others, scattered, slices
 from harness.model import Array
 
 # More slices than this are not matched with one another.
@@ -21,9 +21,8 @@ WRITTEN_OUT = 16
 
 
 def permuted(pair: Pair) -> Diagnosis | None:
-    """Kinds ``groups``, ``shuffled`` and ``permuted``: channels are tried first, then every other axis."""
-    axes = sorted(range(pair.actual.ndim), key=lambda axis: (axis != CHANNEL_AXIS, axis))
-    for axis in axes:
+    """Kinds ``groups``, ``shuffled`` and ``permuted``, along any axis."""
+    for axis in range(pair.actual.ndim):
         order = _order(pair, axis)
         if order is None or (order == np.arange(order.size)).all():
             continue
@@ -83,9 +82,8 @@ def _blocks(order: Array) -> Array | None:
     """The order of equal blocks of neighbours, as large as can be, that makes this order."""
     for size in reversed(_divisors(order.size)):
         rows = order.reshape(-1, size)
-        firsts = rows[:, 0]
-        if (rows == firsts[:, None] + np.arange(size)).all() and not (firsts % size).any():
-            return np.asarray(firsts // size)
+        if (rows == rows[:, :1] + np.arange(size)).all():
+            return np.asarray(rows[:, 0] // size)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,6 +75,13 @@ REPEATED = np.random.default_rng(1).permutation(330).reshape(5, 1, 66).repeat(4,
         (np.array([5, 4], np.float32), np.array([4, 5], np.float32), "other"),
         (np.float32(-2.0) * np.ones(()), np.ones(()), "other"),
         (np.array([[[[1.0, 2.0]]]]), np.array([[[[2.0, 1.0]]]]), "other"),
+        (np.array([75, 150, 0]), np.array([0, 75, 150]), "other"),  # six orders
+        (np.array([7500, 15000, 0]), np.array([0, 7500, 15000]), "permuted"),
+        (np.array([101, -499, 301, 8]), np.array([100, -500, 300, 7]), "other"),  # off by one each
+        (np.array([600, 0, 800, 507]), np.array([100, -500, 300, 7]), "offset"),
+        (np.array([[310, 200], [500, 544]]), np.array([[10, -300], [200, 44]]), "other"),  # two of four are read off
+        (np.array([-1.2345, 0.0]), np.array([1.2345, 0.0]), "other"),
+        (np.array([258, 300, 402, 512, 332, 300.0]), np.array([257, 301, 401, 511, 333, 299.0]), "other"),  # all even
         (np.empty((0, 3)), np.empty((0, 3)), "agreed"),
         (np.empty((0, 3)), np.empty((2, 3)), "resized"),
     ],
@@ -143,3 +151,36 @@ def test_a_bound_of_another_shape_holds_by_its_largest_value() -> None:
     base = ground((2, 6, 9, 11), "real")
     found = diagnose(Evidence(base.truth[..., 1:] + 1e-6, base.truth, bound=np.full((2, 3), 1e-6)))
     assert found.kind == "cropped"
+
+
+def test_one_element_at_another_place_is_no_shift() -> None:
+    expected, actual = np.zeros((1, 1, 9, 9)), np.zeros((1, 1, 9, 9))
+    expected[..., 4, 4] = actual[..., 4, 5] = 90000
+    assert diagnose(Evidence(actual, expected)).kind == "other"
+
+
+def test_few_values_are_often_equal_by_chance() -> None:
+    kinds = set()
+    for seed in range(300):
+        actual, expected = np.random.default_rng(seed).integers(0, 2, (2, 1, 1, 1, 9)).astype(np.float32)
+        kinds.add(diagnose(Evidence(actual + 1, expected + 1)).kind)
+    assert kinds == {"other"}
+
+
+def test_values_that_a_narrower_dtype_holds_anyway_were_not_cast() -> None:
+    expected = np.random.default_rng(1).integers(-500, 500, (2, 6, 9, 11)) / np.float32(2)
+    actual = expected + np.random.default_rng(2).integers(-3, 4, expected.shape) / np.float32(2)
+    assert diagnose(Evidence(actual, expected)).kind == "other"
+
+
+def test_a_sign_is_not_cut_off() -> None:
+    expected = 100 * GROUNDS["output-2x6x9x11-real"].truth.astype(np.float32)
+    actual = np.trunc(expected)
+    actual[0, 0, 0, 0] *= -1
+    assert diagnose(Evidence(actual, expected)).kind == "other"
+
+
+def test_a_reference_that_is_wrong_in_another_way_does_not_have_the_bias() -> None:
+    base = GROUNDS["output-2x6x9x11-whole"]
+    lacking = base.evidence(base.truth - base.bias)
+    assert diagnose(replace(lacking, expected=lacking.expected**2)).kind == "other"

@@ -9,7 +9,7 @@ import pytest
 
 from harness.diagnosis import Evidence, diagnose
 from harness.model import Array
-from harness.tests.planted import GROUNDS, LAST, START, WHOLE, Ground, at_border, not_finite, pad, rolled
+from harness.tests.planted import GROUNDS, LAST, START, WHOLE, Ground, at_border, bfloat16, not_finite, pad, rolled
 
 BASE = GROUNDS["output-2x6x9x11-whole"]
 WEIGHT = GROUNDS["grad.weight-8x6x5x7-whole"]
@@ -137,9 +137,38 @@ def test_the_smallest_shift_is_named_where_two_would_do() -> None:
     assert "+1 along" in diagnose(Evidence(np.roll(periodic, 1, 2), periodic)).says
 
 
+def test_the_end_is_named_where_start_and_end_would_do() -> None:
+    periodic = np.tile(np.random.default_rng(1).integers(1, 99, 3), 4) * np.ones((2, 3, 12))
+    assert diagnose(Evidence(periodic[..., 3:], periodic)).says.endswith("without 3 at the end of axis 2")
+
+
 def test_channels_that_are_equal_stay_where_they_are() -> None:
-    base = BASE.truth[:, [0, 1, 0, 2, 3, 3]]
-    assert "channels 0 and 1 swapped" in diagnose(Evidence(base[:, [1, 0, 2, 3, 4, 5]], base)).says
+    base = BASE.truth[:, [0, 1, 0, 2, 3, 4]]
+    assert "channels 0 and 3 swapped" in diagnose(Evidence(base[:, [3, 1, 2, 0, 4, 5]], base)).says
+
+
+REAL = 100 * GROUNDS["output-2x6x9x11-real"].truth.astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "says"),
+    [
+        (REAL.astype(np.float16).astype(np.float32), REAL, "rounded to float16"),
+        ((REAL.astype(np.float16) * np.float16(1.003)).astype(np.float32), REAL, "as if computed in float16"),
+        (bfloat16(REAL), REAL, "rounded to bfloat16"),
+        (bfloat16(REAL.astype(np.float16)).astype(np.float16), REAL.astype(np.float16), "rounded to bfloat16"),
+        (REAL.astype(np.float64), REAL.astype(np.float64) * (1 + 1e-9), "rounded to float32"),
+        (np.trunc(REAL), REAL, "cut off to whole numbers"),
+        (np.rint(REAL), REAL, "rounded to whole numbers"),
+        (
+            np.nextafter(np.abs(REAL), np.float32(1e9)) * np.sign(REAL),
+            REAL,
+            "but for rounding: up to 0.9 units in the last place of the channel's largest value",
+        ),
+    ],
+)
+def test_the_dtype_is_named(actual: Array, expected: Array, says: str) -> None:
+    assert diagnose(Evidence(actual, expected)).says == f"the subject's output is the reference's {says}"
 
 
 def test_a_large_array_is_diagnosed_in_bounded_time() -> None:
