@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 from harness.diagnosis.evidence import Diagnosis
@@ -41,65 +44,79 @@ def bias(pair: Pair) -> Diagnosis | None:
 
 def scaled(pair: Pair) -> Diagnosis | None:
     """One factor for all, or one for each channel, or for each slice of the first axis."""
-    finite = np.isfinite(pair.actual) & np.isfinite(pair.expected)
-    actual, expected = np.where(finite, pair.actual, 0.0), np.where(finite, pair.expected, 0.0)
-    products, squares = actual * expected, expected * expected
-    for axis in _axes(pair):
-        product, square = _sum(products, axis), _sum(squares, axis)
-        factor = np.divide(product, square, out=np.ones_like(square), where=square > 0)
-        if _is(pair, np.multiply, factor, 1 + np.abs(factor)):
-            how = _numbers(factor, axis, "factor")
-            return Diagnosis("scaled", f"{pair.evidence.mine} is {pair.evidence.theirs} times {how}")
-    return None
+    return _with_numbers(pair, _SCALED)
 
 
 def offset(pair: Pair) -> Diagnosis | None:
     """One addend for all, or one for each channel, or for each slice of the first axis."""
-    finite = np.isfinite(pair.actual) & np.isfinite(pair.expected)
-    differences = np.where(finite, pair.actual, 0.0) - np.where(finite, pair.expected, 0.0)
-    counts = finite.astype(np.float64)
-    for axis in _axes(pair):
-        addend = _sum(differences, axis) / np.maximum(_sum(counts, axis), 1)
-        if _is(pair, np.add, addend, np.full_like(addend, 2)):
-            how = _numbers(addend, axis, "number")
-            return Diagnosis("offset", f"{pair.evidence.mine} is {pair.evidence.theirs} plus {how}")
+    return _with_numbers(pair, _OFFSET)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """What is done to the reference's array with a number.
+
+    Attributes:
+        kind: the diagnosis.
+        words: how a sentence goes on with the number.
+        apply: of the reference's array and the number.
+        read: the numbers that fit best, of both arrays where both are finite and of the axes they hold along.
+        errors: how many bounds both sides may err by together.
+    """
+
+    kind: str
+    words: tuple[str, str]
+    apply: np.ufunc
+    read: Callable[[Array, Array, Array, tuple[int, ...]], Array]
+    errors: Callable[[Array], Array]
+
+
+def _factor(actual: Array, expected: Array, _: Array, axes: tuple[int, ...]) -> Array:
+    squares = (expected * expected).sum(axis=axes, keepdims=True)
+    products = (actual * expected).sum(axis=axes, keepdims=True)
+    return np.asarray(np.divide(products, squares, out=np.ones_like(squares), where=squares > 0))
+
+
+def _addend(actual: Array, expected: Array, finite: Array, axes: tuple[int, ...]) -> Array:
+    counts = np.maximum(finite.sum(axis=axes, keepdims=True), 1)
+    return np.asarray((actual - expected).sum(axis=axes, keepdims=True) / counts)
+
+
+_SCALED = _Rule("scaled", ("times", "factor"), np.multiply, _factor, lambda factor: 1 + np.abs(factor))
+_OFFSET = _Rule("offset", ("plus", "number"), np.add, _addend, lambda addend: np.full_like(addend, 2))
+
+
+def _with_numbers(pair: Pair, rule: _Rule) -> Diagnosis | None:
+    for axis in (None, CHANNEL_AXIS, 0):
+        if axis is not None and (axis >= pair.actual.ndim or pair.actual.shape[axis] == 1):
+            continue
+        numbers = _read(pair, rule, axis)
+        if numbers is not None:
+            verb, noun = rule.words
+            said = f"{pair.evidence.mine} is {pair.evidence.theirs} {verb} {_written(numbers, axis, noun)}"
+            return Diagnosis(rule.kind, said)
     return None
 
 
-def _axes(pair: Pair) -> list[int | None]:
-    """No axis, for one number for all; then those whose slices can have a number each."""
-    return [None, *(axis for axis in (CHANNEL_AXIS, 0) if axis < pair.actual.ndim and pair.actual.shape[axis] > 1)]
-
-
-def _sum(array: Array, axis: int | None) -> Array:
-    over = tuple(range(array.ndim)) if axis is None else others(array.ndim, axis)
-    return np.asarray(array.sum(axis=over, keepdims=True))
-
-
-def _is(pair: Pair, operation: np.ufunc, numbers: Array, errors: Array) -> bool:
-    """Whether the operation makes the reference's array the subject's, by more than chance.
-
-    Args:
-        pair: the two.
-        operation: of the reference's array and the numbers.
-        numbers: one for all or one for each slice, with an axis for every one of the array's.
-        errors: of both sides, in bounds; of the same shape.
-    """
-    numbers_of, errors_of = (np.broadcast_to(each, pair.expected.shape) for each in (numbers, errors))
-    for part in looks(pair.expected.shape):
-        candidate = operation(pair.expected[part], numbers_of[part])
+def _read(pair: Pair, rule: _Rule, axis: int | None) -> Array | None:
+    """The numbers, one for all or one for each slice, if they make one array the other by more than chance."""
+    axes = tuple(range(pair.actual.ndim)) if axis is None else others(pair.actual.ndim, axis)
+    for part in looks(pair.actual.shape):
+        actual, expected = pair.actual[part], pair.expected[part]
+        finite = np.isfinite(actual) & np.isfinite(expected)
+        numbers = rule.read(np.where(finite, actual, 0.0), np.where(finite, expected, 0.0), finite, axes)
+        candidate = rule.apply(expected, numbers)
         # The numbers are read off values that err, and may be off as much again; and the subject rounds once.
-        tolerance = 2 * errors_of[part] * pair.bound[part] + pair.eps * np.abs(candidate)
-        if not agree(pair.actual[part], candidate, tolerance).all():
-            return False
+        tolerance = 2 * rule.errors(numbers) * pair.bound[part] + pair.eps * np.abs(candidate)
+        if not agree(actual, candidate, tolerance).all():
+            return None
     # Where a slice holds one value only, any number fits it; and each number has one place to be read off.
-    over = tuple(axis for axis, extent in enumerate(numbers.shape) if extent == 1)
-    spread = pair.expected.max(axis=over, keepdims=True) - pair.expected.min(axis=over, keepdims=True)
+    spread = pair.expected.max(axis=axes, keepdims=True) - pair.expected.min(axis=axes, keepdims=True)
     telling = ~agree(pair.actual, pair.expected, tolerance) & ~(spread <= 2 * tolerance)
-    return pair.convinces(int(telling.sum()) - numbers.size)
+    return numbers if pair.convinces(int(telling.sum()) - numbers.size) else None
 
 
-def _numbers(numbers: Array, axis: int | None, word: str) -> str:
+def _written(numbers: Array, axis: int | None, word: str) -> str:
     each = [f"{float(number):.6g}" for number in numbers.ravel()]
     if len(set(each)) == 1:
         return each[0]

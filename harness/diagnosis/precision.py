@@ -40,11 +40,12 @@ def cast(pair: Pair) -> Diagnosis | None:
 
 def _narrowed(pair: Pair) -> Diagnosis | None:
     own = SIGNIFICAND.get(pair.evidence.actual.dtype.name, 0)
-    distance, some = np.abs(pair.actual - pair.expected), pair.actual.ravel()[scattered(pair.actual.size, LOOK)]
+    some = pair.actual.ravel()[scattered(pair.actual.size, LOOK)]
     for dtype, rounded in NARROWER.items():
         lost = own - SIGNIFICAND[dtype]
         if lost <= 0 or not all((rounded(array) == array).all() for array in (some, pair.actual)):
             continue
+        distance = np.abs(pair.actual - pair.expected)
         unit = 2.0 ** (1 - SIGNIFICAND[dtype])
         if not (distance <= COMPUTED * unit * _scale(pair.expected)).all():
             continue
