@@ -107,6 +107,11 @@ def test_the_sentence_says_what_and_where(base: Ground, actual: Array, says: str
     assert found == says if "differs from torch's in" not in says else found.startswith(says)
 
 
+def test_what_differs_beside_nan_is_counted() -> None:
+    actual = not_finite(not_finite(BASE.truth, 0, 1, 1), np.nan, 4, 5)
+    assert diagnose(BASE.evidence(actual)).says.endswith("; 12 others differ too")
+
+
 def test_who_lacks_the_bias_is_named() -> None:
     lacking = BASE.evidence(BASE.truth - BASE.bias)
     turned = replace(lacking, actual=lacking.expected, expected=lacking.actual)
@@ -160,6 +165,7 @@ REAL = 100 * GROUNDS["output-2x6x9x11-real"].truth.astype(np.float32)
         (REAL.astype(np.float64), REAL.astype(np.float64) * (1 + 1e-9), "rounded to float32"),
         (np.trunc(REAL), REAL, "cut off to whole numbers"),
         (np.rint(REAL), REAL, "rounded to whole numbers"),
+        (REAL / np.float32(3), REAL, "times 0.333333"),
         (
             np.nextafter(np.abs(REAL), np.float32(1e9)) * np.sign(REAL),
             REAL,
@@ -167,7 +173,7 @@ REAL = 100 * GROUNDS["output-2x6x9x11-real"].truth.astype(np.float32)
         ),
     ],
 )
-def test_the_dtype_is_named(actual: Array, expected: Array, says: str) -> None:
+def test_what_rounds_is_named(actual: Array, expected: Array, says: str) -> None:
     assert diagnose(Evidence(actual, expected)).says == f"the subject's output is the reference's {says}"
 
 
