@@ -32,7 +32,7 @@ class Judge:
 
     def outside(self, array: Array, centre: Array) -> Array:
         """Where the array is further from the centre than the bound allows; non-finite values by place and sign."""
-        difference = _distance(array, centre)
+        difference = distance(array, centre)
         bound = self.bound if self.bound is not None and self.bound.shape == difference.shape else 0.0
         return np.asarray(~((difference <= bound) & np.isfinite(difference)))
 
@@ -106,8 +106,8 @@ def _measures(actual: Array, expected: Array, centre: Array, bound: Array | None
     """Everything is measured on passes too, so that a run can be judged again without running it again."""
     if not actual.size:
         return {}
-    difference = _distance(actual, expected)
-    error = np.maximum(_distance(actual, centre), _distance(expected, centre))
+    difference = distance(actual, expected)
+    error = np.maximum(distance(actual, centre), distance(expected, centre))
     limit = bound if bound is not None and bound.shape == error.shape else np.zeros_like(error)
     with np.errstate(over="ignore"):
         measurable = (limit > 0) & np.isfinite(error)
@@ -122,7 +122,7 @@ def _measures(actual: Array, expected: Array, centre: Array, bound: Array | None
     }
 
 
-def _distance(left: Array, right: Array) -> Array:
+def distance(left: Array, right: Array) -> Array:
     """|left - right| in float64: zero for NaN at the same place and for equal infinities, else infinite there."""
     a, b = left.astype(np.float64), right.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from harness.diagnose import Diagnosis
+from harness.diagnosis import Diagnosis
 from harness.model import AGREEMENT, Comparison, Target, Verdict
 from harness.protocol import Backend, Failure, Phase
 

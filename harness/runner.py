@@ -9,10 +9,12 @@ import numpy as np
 
 from harness import checks
 from harness.adjudicate import Adjudicator, NotASum, Question, appoint, settle, unjudged
-from harness.diagnose import Diagnosis, diagnose
+from harness.backends import targets
+from harness.compare import Judge
+from harness.diagnosis import Diagnosis, Evidence, diagnose
 from harness.inputs import fingerprint
 from harness.lane import LaneReport, observe
-from harness.model import Case, Check, Lane, Target, Trial, Verdict
+from harness.model import Case, Check, Comparison, Lane, Target, Trial, Verdict
 from harness.outcome import Open, Outcome, grade
 from harness.protocol import Failure, Phase
 
@@ -48,7 +50,7 @@ def _run(trial: Trial, open_backend: Open, lanes: Sequence[Lane]) -> Outcome:
         reports.append(report)
         if report.failures:
             break
-    return _outcome(trial.case, reports or [_rejections(trial, open_backend)])
+    return _outcome(trial, reports or [_rejections(trial, open_backend)])
 
 
 def _adjudicators(trial: Trial, open_backend: Open) -> tuple[Adjudicator, ...]:
@@ -63,13 +65,13 @@ def _rejections(trial: Trial, open_backend: Open) -> LaneReport:
     return replace(observe(trial, unjudged(trial.case, trial.dtype), open_backend), comparisons=())
 
 
-def _outcome(case: Case, reports: Sequence[LaneReport]) -> Outcome:
+def _outcome(trial: Trial, reports: Sequence[LaneReport]) -> Outcome:
     failures = {side: failure for report in reports for side, failure in report.failures.items()}
     comparisons = tuple(each for report in reports for each in report.comparisons)
     return Outcome(
         verdict=grade(failures, comparisons),
         comparisons=comparisons,
-        diagnosis=_diagnosis(reports),
+        diagnosis=_diagnosis(trial, reports),
         failures=failures,
         seconds={
             "reference": sum(report.expected.seconds for report in reports),
@@ -81,7 +83,7 @@ def _outcome(case: Case, reports: Sequence[LaneReport]) -> Outcome:
             for name, array in report.setting.tensors.named().items()
         },
         adjudicator=next((report.setting.adjudicator for report in reports), None),
-        undocumented=_undocumented(case, reports),
+        undocumented=_undocumented(trial.case, reports),
         note=_note(reports),
         steady=_steady(reports),
     )
@@ -101,14 +103,26 @@ def _note(reports: Sequence[LaneReport]) -> str:
     return f"the same call twice gives another {', '.join(tensors)} ({' and '.join(sides)}): no proof of a divergence"
 
 
-def _diagnosis(reports: Sequence[LaneReport]) -> Diagnosis | None:
+def _diagnosis(trial: Trial, reports: Sequence[LaneReport]) -> Diagnosis | None:
+    """What the first difference looks like."""
     for report in reports:
         for each in report.comparisons:
             other = report.plain if each.against and report.plain else report.expected
             actual, expected = (side.outputs.get(each.tensor) for side in (report.actual, other))
             if each.verdict in (Verdict.VALUE, Verdict.SHAPE) and actual is not None and expected is not None:
-                return diagnose(actual, expected)
+                judge = report.setting.judge(each.tensor) or Judge(report.setting.lane, None, None)
+                # Two modes of one framework are held against each other bit for bit.
+                known = (judge.truth, judge.unbiased, None if each.against else judge.bound)
+                return diagnose(Evidence(actual, expected, each.tensor, *_titles(trial, each), *known))
     return None
+
+
+def _titles(trial: Trial, comparison: Comparison) -> tuple[str, str]:
+    """What a sentence calls the two that were compared."""
+    subject, reference = (targets.title(side.framework) for side in (trial.subject, trial.reference))
+    if comparison.against:
+        return f"{subject} in {trial.subject.mode} mode", f"{subject} in its plain mode"
+    return subject, reference
 
 
 def _undocumented(case: Case, reports: Sequence[LaneReport]) -> str:

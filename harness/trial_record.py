@@ -44,7 +44,7 @@ def to_record(trial: Trial, origin: Origin, outcome: Outcome) -> dict[str, Any]:
         "as_expected": as_expected(trial, outcome),
         "known": None,
         "comparisons": [jsonable(dataclasses.asdict(each)) for each in outcome.comparisons],
-        "diagnosis": dataclasses.asdict(outcome.diagnosis) if outcome.diagnosis else None,
+        "diagnosis": jsonable(dataclasses.asdict(outcome.diagnosis)) if outcome.diagnosis else None,
         "disagrees": outcome.disagrees,
         "adjudicator": outcome.adjudicator,
         "documented_shape": jsonable(case.documented_shape),

@@ -15,6 +15,7 @@ from harness.dtypes import dtype, floating
 from harness.protocol import Observation, Request
 
 PACKAGE = "mindspore"
+TITLE = "MindSpore"
 DEVICES = ("cpu",)
 MODES = ("", "graph")
 REQUIRES = "mindspore>=2.10,<2.11"

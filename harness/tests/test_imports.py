@@ -121,7 +121,7 @@ def test_targets_know_backends_and_records_only() -> None:
     assert OWN["harness.backends.targets"] <= allowed
 
 
-JUDGES = rooms("compare", "tolerance", "mutants", "diagnose")
+JUDGES = rooms("compare", "tolerance", "mutants", "diagnosis")
 
 
 @pytest.mark.parametrize("module", sorted(JUDGES))
