@@ -35,14 +35,14 @@ class Signature:
 
 def signature(record: Mapping[str, Any]) -> Signature:
     """The signature of a trial's record."""
-    verdict, error, diagnosis = Verdict(record["verdict"]), record["error"], record["diagnosis"]
+    verdict, error, diagnosis = Verdict(record["verdict"]), record.get("error"), record.get("diagnosis")
     checked = record.get("check", Check.OUTPUT)
     other = "" if checked == Check.OUTPUT else str(checked)
     if verdict in AGREEMENT:
         return Signature(record["layer"], "equal", "", other or ("undocumented" if record.get("undocumented") else ""))
     if error:
         # A crash has neither side nor phase.
-        looks = " ".join(filter(None, (other, error["side"], error["phase"], error["type"])))
+        looks = " ".join(filter(None, (other, *(error.get(part) for part in ("side", "phase", "type")))))
         return Signature(record["layer"], verdict, "", looks)
     tensor = next((each["tensor"] for each in record["comparisons"] if each["verdict"] == verdict), "")
     return Signature(record["layer"], verdict, tensor, diagnosis["kind"] if diagnosis else other)

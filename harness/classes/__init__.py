@@ -40,7 +40,7 @@ class DivergenceClass:
         status: that of each of its trials.
         condition: what tells its trials from the others of its families.
         known: the entry of ``known.yaml`` that covers the trials; empty for what is new.
-        like: for what is red, entries that accept trials of the same signature: their conditions may be too narrow.
+        like: for what is red, entries that accept trials of its families with its signature: too narrow?
         trials: ids, the smallest first and then in their order.
         of: how many trials of its families showed anything.
         says: what it looks like or which error it is, by the smallest trial.
@@ -96,7 +96,7 @@ def classes(trials: Sequence[Record]) -> tuple[DivergenceClass, ...]:
     return _settled(gathered)
 
 
-def tally(found: Iterable[DivergenceClass]) -> str:
+def counted(found: Iterable[DivergenceClass]) -> str:
     """``1 new class (12 trials), 25 known classes (697 trials)``; new ones are counted even where there are none."""
     found, parts = list(found), []
     for status, word in _WORDS.items():
@@ -161,10 +161,11 @@ def _divergent(family: Sequence[Record]) -> dict[tuple[int, Signature, str], fro
 
 def _settled(gathered: Sequence[_Gathered]) -> tuple[DivergenceClass, ...]:
     """The classes in their order, each with an id of its own."""
-    accepted: dict[Signature, set[str]] = defaultdict(set)
+    accepted: dict[tuple[Signature, str], set[str]] = defaultdict(set)
     for each in gathered:
         if each.status == KNOWN:
-            accepted[each.signature].add(each.entry)
+            for part in each.parts:
+                accepted[each.signature, part.family].add(each.entry)
     ordered = sorted(gathered, key=lambda each: (STATUSES.index(each.status), *_by_weight(each)))
     taken: set[str] = set()
     return tuple(_named(each, accepted, taken) for each in ordered)
@@ -174,11 +175,11 @@ def _by_weight(gathered: _Gathered) -> tuple[str, int, str, str]:
     return gathered.signature.layer, -len(gathered.trials), gathered.stem, gathered.distinction
 
 
-def _named(gathered: _Gathered, accepted: Mapping[Signature, set[str]], taken: set[str]) -> DivergenceClass:
+def _named(gathered: _Gathered, accepted: Mapping[tuple[Signature, str], set[str]], taken: set[str]) -> DivergenceClass:
     trials = gathered.trials
     example = smallest_of(trials)
     departure = str(example.get("departure") or "") if gathered.status in RED else ""
-    others = accepted.get(gathered.signature, set()) - {gathered.entry} if gathered.status in RED else set()
+    others = {entry for part in gathered.parts for entry in accepted.get((gathered.signature, part.family), ())}
     return DivergenceClass(
         id=_id(gathered, taken),
         signature=gathered.signature,
@@ -188,7 +189,7 @@ def _named(gathered: _Gathered, accepted: Mapping[Signature, set[str]], taken: s
         subjects=tuple(sorted({trial["subject"] for trial in trials})),
         dtypes=tuple(sorted({trial["dtype"] for trial in trials})),
         known=gathered.entry,
-        like=tuple(sorted(others)),
+        like=tuple(sorted(others - {gathered.entry})) if gathered.status in RED else (),
         trials=(example["trial"], *(trial["trial"] for trial in trials if trial is not example)),
         of=sum(len(part.trials) for part in gathered.parts),
         says="; ".join(filter(None, (departure, evidence(example)))),

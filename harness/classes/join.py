@@ -16,6 +16,8 @@ from harness.records import Record
 # Each condition is tried on each other family of the same signature, so their number counts squared.
 _MOST_FAMILIES = 40
 _LONGEST_ERROR = 200
+# Addresses, what is quoted or in brackets, numbers: errors of one kind differ in these.
+_PARTICULARS = re.compile(r"0x\w+|(['\"]).*?\1|[\[({].*?[\])}]|\d+")
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Part:
     def wording(self) -> str:
         """How the smallest one's error is worded, whatever names and numbers it speaks of."""
         example = smallest_of([self.trials[place] for place in self.places])
-        return "" if example["diagnosis"] else re.sub(r"0x\w+|(['\"]).*?\1|[\[({].*?[\])}]|\d+", "_", evidence(example))
+        return "" if example.get("diagnosis") else _PARTICULARS.sub("_", evidence(example))
 
 
 _Joined = tuple[Sequence[Part], Condition]
@@ -106,7 +108,7 @@ def _elements(trial: Record) -> int:
 def evidence(record: Record) -> str:
     """What a trial looks like, in a sentence."""
     found = [_error(record), str(record.get("undocumented") or "")]
-    if record["diagnosis"]:
+    if record.get("diagnosis"):
         found.insert(0, str(record["diagnosis"]["says"]))
     if not any(found):
         measured = "both sides agree" if record["verdict"] in AGREEMENT else f"measured is {_words(record['verdict'])}"
@@ -116,13 +118,13 @@ def evidence(record: Record) -> str:
 
 def _error(record: Record) -> str:
     """Who fails where, and the first line of what it says: the rest is often a stack."""
-    error = record["error"]
+    error = record.get("error")
     if not error:
         return ""
-    where = f"{error['side']} at {error['phase']}: " if error["side"] else ""
-    lines = [" ".join(line.split()) for line in str(error["message"]).splitlines() if line.strip()] or [""]
+    where = f"{error['side']} at {error['phase']}: " if error.get("side") else ""
+    lines = [" ".join(line.split()) for line in str(error.get("message") or "").splitlines() if line.strip()] or [""]
     said = lines[0] if len(lines[0]) <= _LONGEST_ERROR else f"{lines[0][:_LONGEST_ERROR]} …"
-    return ": ".join(filter(None, (f"{where}{error['type']}", said)))
+    return ": ".join(filter(None, (f"{where}{error.get('type') or ''}", said)))
 
 
 def _words(name: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from harness import matrix, report
+from harness.classes import DivergenceClass, classes, counted
 from harness.commands import Subparsers, declare, folders, is_whole, on_stderr
 from harness.known import Status
 from harness.ledger import seek
@@ -17,7 +19,7 @@ from harness.report.changes import changes
 
 def register(commands: Subparsers) -> None:
     """Declare the arguments."""
-    summary = "merge results, write report.html, report.md, matrix.csv and claims.csv, and print the divergence matrix"
+    summary = "merge results, write report.html, report.md and CSV files, and print matrix and classes of divergences"
     example = "python -m harness report reports/shard-1 reports/shard-2 -o reports/nightly --against reports/2.10.0"
     parser = declare(commands, "report", summary, example, run)
     parser.add_argument("results", nargs="+", metavar="RESULTS", help="results.jsonl, or a folder that has one")
@@ -39,11 +41,13 @@ def run(arguments: argparse.Namespace) -> int:
     table = matrix.divergence_matrix(matrix.frame(results), arguments.by)
     found = seek.settle(conditional(results), folders(results), Path(), on_stderr, whole=is_whole(results))
     pages = report.write(results, Path(arguments.output), against, found)
+    gathered = classes(results.trials)
     red = sum(Status(trial["status"]).red for trial in results.trials)
     if arguments.json:
         document = {
             "trials": len(results.trials),
             "new": red,
+            "classes": [_class(each) for each in gathered],
             "complete": results.complete,
             "problems": list(results.problems),
             "unmatched": list(results.unmatched),
@@ -58,8 +62,25 @@ def run(arguments: argparse.Namespace) -> int:
         for id_ in results.unmatched:
             print(f"unmatched: no trial met the known divergence '{id_}': remove or mend it")
         if against:
-            counts = changes(results, against).counts
-            print(f"against {arguments.against}: " + ", ".join(f"{count} {kind}" for kind, count in counts))
-        print(f"\n{len(results.trials)} trials, {red} new. Pages:")
+            since = changes(results, against)
+            for noun, counts in (("classes", since.class_counts), ("trials", since.counts)):
+                print(f"against {arguments.against}, {noun}: " + ", ".join(f"{count} {kind}" for kind, count in counts))
+        print(f"\n{counted(gathered)}; {len(results.trials)} trials, {red} new. Pages:")
         print("\n".join(f"  {page}" for page in pages))
     return 0 if results.complete and not red and not results.unmatched else 1
+
+
+def _class(found: DivergenceClass) -> dict[str, Any]:
+    """A class as ``--json`` prints it."""
+    return {
+        "id": found.id,
+        "status": found.status,
+        "trials": found.count,
+        "of": found.of,
+        "condition": found.condition.text,
+        "exact": found.condition.exact,
+        "families": found.families,
+        "known": found.known or None,
+        "says": found.says,
+        "smallest": found.trials[0],
+    }
