@@ -17,7 +17,8 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from harness.classes.join import Part, evidence, explained, smallest_of, unexplained
 from harness.divergence import KNOWN, RED, Signature, departs, signature
@@ -36,7 +37,7 @@ class DivergenceClass:
     """Trials that are one finding.
 
     Attributes:
-        id: the same from run to run, whatever other trials there are.
+        id: the same from run to run, whatever trials there are of other classes.
         status: that of each of its trials.
         condition: what tells its trials from the others of its families.
         known: the entry of ``known.yaml`` that covers the trials; empty for what is new.
@@ -94,6 +95,17 @@ def classes(trials: Sequence[Record]) -> tuple[DivergenceClass, ...]:
         for parts, condition in (explained(group, separator) if entry else unexplained(group, separator))
     ]
     return _settled(gathered)
+
+
+def facts(found: DivergenceClass) -> dict[str, Any]:
+    """A class as tables and JSON have it. ``wrong`` is 0 where the condition is exact, ``None`` where there is none."""
+    condition = found.condition
+    return {
+        **{"id": found.id, "status": found.status, **asdict(found.signature), "trials": found.count, "of": found.of},
+        **{"condition": condition.text, "wrong": condition.wrong, "when": condition.says},
+        **{"families": found.families, "subjects": found.subjects, "dtypes": found.dtypes, "known": found.known},
+        **{"says": found.says, "smallest": found.trials[0], "reproducer": found.reproducer},
+    }
 
 
 def counted(found: Iterable[DivergenceClass]) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from harness import matrix, report
-from harness.classes import DivergenceClass, classes, counted
+from harness.classes import classes, counted, facts
 from harness.commands import Subparsers, declare, folders, is_whole, on_stderr
 from harness.known import Status
 from harness.ledger import seek
@@ -19,12 +18,20 @@ from harness.report.changes import changes
 
 def register(commands: Subparsers) -> None:
     """Declare the arguments."""
-    summary = "merge results, write report.html, report.md and CSV files, and print matrix and classes of divergences"
+    summary = "merge results, write pages and tables, count classes of divergences, and print the divergence matrix"
     example = "python -m harness report reports/shard-1 reports/shard-2 -o reports/nightly --against reports/2.10.0"
     parser = declare(commands, "report", summary, example, run)
     parser.add_argument("results", nargs="+", metavar="RESULTS", help="results.jsonl, or a folder that has one")
-    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for the pages")
-    parser.add_argument("--against", metavar="OLD", help="earlier results: say what is new and what is fixed")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="DIR",
+        help="folder for report.html, report.md, matrix.csv, classes.csv and claims.csv",
+    )
+    parser.add_argument(
+        "--against", metavar="OLD", help="earlier results: say which classes and trials are new, and which are fixed"
+    )
     parser.add_argument(
         "--by",
         action="append",
@@ -47,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         document = {
             "trials": len(results.trials),
             "new": red,
-            "classes": [_class(each) for each in gathered],
+            "classes": [facts(each) for each in gathered],
             "complete": results.complete,
             "problems": list(results.problems),
             "unmatched": list(results.unmatched),
@@ -68,19 +75,3 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"\n{counted(gathered)}; {len(results.trials)} trials, {red} new. Pages:")
         print("\n".join(f"  {page}" for page in pages))
     return 0 if results.complete and not red and not results.unmatched else 1
-
-
-def _class(found: DivergenceClass) -> dict[str, Any]:
-    """A class as ``--json`` prints it."""
-    return {
-        "id": found.id,
-        "status": found.status,
-        "trials": found.count,
-        "of": found.of,
-        "condition": found.condition.text,
-        "exact": found.condition.exact,
-        "families": found.families,
-        "known": found.known or None,
-        "says": found.says,
-        "smallest": found.trials[0],
-    }

@@ -9,7 +9,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from types import MappingProxyType
 
-from harness.classes import DivergenceClass
+from harness.classes import DivergenceClass, facts
 from harness.ledger.claims import ClaimRow, ledger
 from harness.ledger.findings import Finding
 from harness.matrix import divergence_matrix, frame
@@ -61,13 +61,8 @@ def classes_csv(found: Iterable[DivergenceClass]) -> str:
     table = csv.DictWriter(page, _CLASS_COLUMNS, lineterminator="\n")
     table.writeheader()
     for each in found:
-        facts = {
-            **{"id": each.id, "status": each.status, **asdict(each.signature), "trials": each.count, "of": each.of},
-            **{"condition": each.condition.text, "wrong": each.condition.wrong, "when": each.condition.says},
-            **{name: " ".join(getattr(each, name)) for name in ("families", "subjects", "dtypes")},
-            **{"known": each.known, "says": each.says, "smallest": each.trials[0], "reproducer": each.reproducer},
-        }
-        table.writerow(facts)
+        shown = facts(each)
+        table.writerow({name: " ".join(value) if isinstance(value, tuple) else value for name, value in shown.items()})
     return page.getvalue()
 
 
