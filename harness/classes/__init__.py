@@ -190,7 +190,7 @@ def _by_weight(gathered: _Gathered) -> tuple[str, int, str, str]:
 def _named(gathered: _Gathered, accepted: Mapping[tuple[Signature, str], set[str]], taken: set[str]) -> DivergenceClass:
     trials = gathered.trials
     example = smallest_of(trials)
-    departure = str(example.get("departure") or "") if gathered.status in RED else ""
+    departure = str(example.get("departure") or "")
     others = {entry for part in gathered.parts for entry in accepted.get((gathered.signature, part.family), ())}
     return DivergenceClass(
         id=_id(gathered, taken),

@@ -138,6 +138,8 @@ def test_families_are_one_class_where_one_condition_fits_both_though_each_has_it
     wide = [divergent(k, family="b") if k > 1 else trial(k, family="b") for k in (1, 2, 3, 4)]
     found = only([*narrow, *wide])
     assert (found.families, found.condition.text) == (("a", "b"), "k != 1")
+    found = only([divergent(1, family="d"), trial(3, family="d"), *(divergent(k) for k in (1, 2)), trial(3), trial(4)])
+    assert (found.families, found.condition.text) == (("d", "same"), "k <= 2")
     opposite = [divergent(1, family="c"), trial(2, family="c")]
     assert [each.families for each in classes([*narrow, *wide, *opposite])] == [("a", "b"), ("c",)]
 
@@ -148,6 +150,13 @@ def test_errors_that_are_worded_otherwise_are_other_classes() -> None:
     found = classes([*tuples, refused(family="c", message="'c' must be a bool")])
     assert [each.families for each in found] == [("a", "b"), ("c",)]
     assert len({each.id for each in found}) == 2
+
+
+def test_errors_that_are_worded_otherwise_are_other_classes_though_one_condition_fits_both() -> None:
+    words = {"a": "no", "b": "never", "c": "no"}
+    trials = [refused(2, family=name, message=said) for name, said in words.items()]
+    trials += [trial(1, family=name) for name in words]
+    assert [each.families for each in classes(trials)] == [("a", "c"), ("b",)]
 
 
 def test_an_entry_is_one_class_in_all_its_families() -> None:
@@ -201,6 +210,9 @@ def test_a_search_that_would_take_long_is_left_out_and_says_so() -> None:
     assert separator.condition(trials, {1}).exact
     assert separator.condition(trials, {1}).says == "no condition: not sought, there are too many trials"
     assert separator.condition(trials[:2], {1}).exact
+    separator = Separator(budget=300)
+    assert not separator.condition(noisy(), {5, 6, 17, 25, 34, 39, 48, 50, 61}).exact
+    assert separator.condition(noisy(), {1}).wrong is None  # what fits badly takes longer, and is charged for more
 
 
 def test_a_condition_may_speak_of_subject_and_release() -> None:
@@ -254,6 +266,15 @@ def test_ids_are_made_of_the_signature_and_are_all_different() -> None:
     assert len(shifted) == 3
     assert by_id([divergent()]).keys() == {"conv2d-value-output-shifted"}
     assert only([refused()]).id.startswith("conv2d-rejected-by-subject-construct-typeerror-")
+
+
+def test_the_id_of_what_is_accepted_does_not_depend_on_what_has_changed() -> None:
+    [accepted] = by_id([known(1), known(2)])
+    changed = [divergent(k, status="changed", known=KNOWN) for k in (3, 4)]
+    vanished = [divergent(5, status="unexpected_pass", known=KNOWN)]
+    found = classes([known(1), known(2), *changed, *vanished])
+    assert [each.id for each in found if each.status == "known"] == [accepted]
+    assert len({each.id for each in found}) == 3
 
 
 def test_two_classes_that_would_share_an_id_get_a_number() -> None:
