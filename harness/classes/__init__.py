@@ -7,8 +7,8 @@ What makes a class is decided in three steps.
 2. What an entry accepts is one class in all of its families: a person has found one cause and has written it down. The
    condition is sought over all of these families at once.
 3. What nobody has explained yet is one class in several families of a layer only where one condition tells its trials
-   from the others exactly in each of them, or where all trials of each are of it; and where errors are worded alike.
-   A condition that comes close only joins nothing.
+   from the others exactly in each of them, and errors are worded alike. Families all of whose trials are of it go with
+   such a condition if it holds for all of these trials, else with each other. One that comes close only joins nothing.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class _Gathered:
 
     @property
     def trials(self) -> list[Record]:
-        return [part.trials[place] for part in self.parts for place in sorted(part.places)]
+        return sorted((part.trials[place] for part in self.parts for place in part.places), key=_place)
 
     @property
     def stem(self) -> str:
@@ -197,7 +197,7 @@ def _named(gathered: _Gathered, accepted: Mapping[tuple[Signature, str], set[str
         signature=gathered.signature,
         status=gathered.status,
         condition=gathered.condition,
-        families=tuple(part.family for part in gathered.parts),
+        families=tuple(sorted(part.family for part in gathered.parts)),
         subjects=tuple(sorted({trial["subject"] for trial in trials})),
         dtypes=tuple(sorted({trial["dtype"] for trial in trials})),
         known=gathered.entry,

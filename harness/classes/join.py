@@ -20,7 +20,7 @@ _LONGEST_ERROR = 200
 _PARTICULARS = re.compile(r"0x\w+|(['\"]).*?\1|[\[({].*?[\])}]|\d+")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """A family, and which of its trials are meant."""
 
@@ -46,10 +46,10 @@ def explained(parts: Sequence[Part], separator: Separator) -> list[_Joined]:
     together = separator.condition(trials, inside)
     if together.exact or len(parts) == 1:
         return [(parts, together)]
-    each = [(part.family, separator.condition(part.trials, part.places)) for part in parts]
-    if not all(condition.exact for _, condition in each):
+    own = [(part.family, separator.condition(part.trials, part.places)) for part in parts]
+    if not all(condition.exact for _, condition in own):
         return [(parts, together)]
-    texts = [f"family == {name!r}{f' and ({each.text})' if each.text else ''}" for name, each in each]
+    texts = [f"family == {name!r}{f' and ({each.text})' if each.text else ''}" for name, each in own]
     return [(parts, Condition(" or ".join(texts), 0, len(trials)))]
 
 
@@ -66,14 +66,19 @@ def unexplained(parts: Sequence[Part], separator: Separator) -> list[_Joined]:
             conditional[part.wording].append((part, condition))
         else:
             everywhere[part.wording].append(part)
-    joined += [(group, Condition(of=_trials(group))) for group in everywhere.values()]
-    return joined + [each for group in conditional.values() for each in _joined(group)]
+    for wording in sorted(conditional.keys() | everywhere.keys()):
+        joined += _joined(conditional[wording], everywhere[wording])
+    return joined
 
 
-def _joined(left: list[tuple[Part, Condition]]) -> list[_Joined]:
-    """Parts by condition: the one that fits the most of them first, the shortest of several."""
+def _joined(left: list[tuple[Part, Condition]], everywhere: list[Part]) -> list[_Joined]:
+    """Parts by condition: the one that fits the most of them first, the shortest of several.
+
+    A family all of whose trials diverge tells nothing of when others do not, and so goes with a condition that the
+    others have shown, where it fits.
+    """
     texts = sorted({condition.text for _, condition in left})
-    few = len(left) <= _MOST_FAMILIES
+    few = len(left) + len(everywhere) <= _MOST_FAMILIES
     fitted = {
         text: [part.family for part, own in left if own.text == text or (few and fits(text, part.trials, part.places))]
         for text in texts
@@ -83,9 +88,11 @@ def _joined(left: list[tuple[Part, Condition]]) -> list[_Joined]:
         names = {part.family for part, _ in left}
         best = min(texts, key=lambda text: (-len(names.intersection(fitted[text])), len(text), text))
         taken = [part for part, _ in left if part.family in fitted[best]]
-        joined.append((taken, Condition(best, 0, _trials(taken))))
+        also = [part for part in everywhere if few and fits(best, part.trials, part.places)]
+        joined.append(([*taken, *also], Condition(best, 0, _trials([*taken, *also]))))
         left = [each for each in left if each[0] not in taken]
-    return joined
+        everywhere = [part for part in everywhere if part not in also]
+    return joined + ([(everywhere, Condition(of=_trials(everywhere)))] if everywhere else [])
 
 
 def _trials(parts: Iterable[Part]) -> int:

@@ -86,7 +86,10 @@ def rows(trials: Sequence[Record]) -> list[Row]:
 
 def fits(text: str, trials: Sequence[Record], inside: Collection[int]) -> bool:
     """Whether the condition holds for just the trials at these places; not where a trial lacks one of its names."""
-    condition = Expression(text)
+    try:
+        condition = Expression(text)
+    except ExpressionError:  # a record may name its values as no case file could
+        return False
     return all(_holds(condition, row) == (place in inside) for place, row in enumerate(rows(trials)))
 
 

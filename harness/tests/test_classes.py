@@ -130,7 +130,20 @@ def test_families_of_a_layer_with_the_same_condition_are_one_class() -> None:
     ]
     found = only(trials)
     assert (found.families, found.condition.text, found.condition.of) == (("a", "b"), "k != 3", 6)
-    assert len(classes([*trials, divergent(9, family="c")])) == 2  # in every trial of c: another condition
+
+
+def test_a_family_that_diverges_in_every_trial_goes_with_a_condition_that_fits() -> None:
+    told = [divergent(5, family="b"), trial(1, family="b")]
+    always = [divergent(7, family="a"), divergent(9, family="a")]
+    found = only([*told, *always])
+    assert (found.families, found.condition.text, found.of) == (("a", "b"), "k != 1", 4)
+    assert found.id == only(told).id
+    assert found.trials == (told[0]["trial"], *(each["trial"] for each in always))
+    assert only([*told, divergent(9, family="c"), *always]).trials[1:] == tuple(
+        sorted(each["trial"] for each in [divergent(9, family="c"), *always])
+    )
+    apart = classes([*told, *always, divergent(1, family="c")])
+    assert [(each.families, each.condition.text) for each in apart] == [(("a", "b"), "k != 1"), (("c",), "")]
 
 
 def test_families_are_one_class_where_one_condition_fits_both_though_each_has_its_own() -> None:
@@ -231,6 +244,7 @@ def test_a_condition_fits_only_where_its_names_are() -> None:
     assert fits("k == 2", [trial(1), divergent(2)], {1})
     assert not fits("k == 2", [trial(1), divergent(2)], {0, 1})
     assert not fits("j == 2", [trial(1), divergent(2)], {1})
+    assert not fits("a name == 2", [trial(1), divergent(2)], {1})
     assert not fits("k / (k - 1) == 2", [trial(1), divergent(2)], {1})
 
 
