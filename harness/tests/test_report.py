@@ -349,6 +349,8 @@ def test_the_picture_of_a_difference_is_made_of_coloured_cells_and_told_in_words
     cells = re.findall(r'<td bgcolor="(#\w+)" width="6" height="6"></td>', source)
     assert cells == [shade(cell) for cell in "..0.9!"]
     assert len(set(cells)) == 4
+    assert source.count("not finite, or missing") == 1
+    assert "not finite" not in html(build(results(tmp_path / "plain", [trial(1), divergent(2), known(3)])))
     assert source.count("<table") == source.count("<caption>")
 
 
