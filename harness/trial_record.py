@@ -51,6 +51,7 @@ def to_record(trial: Trial, origin: Origin, outcome: Outcome) -> dict[str, Any]:
         "undocumented": outcome.undocumented,
         "note": outcome.note,
         "steady": outcome.steady,
+        "digests": outcome.digests,
         "calls": {
             "reference": str(case.sides[trial.reference.framework]),
             "subject": str(case.sides[trial.subject.framework]),

@@ -232,6 +232,14 @@ class SameSeed(Dense):
         return np.random.default_rng(0).uniform(-(fan**-0.5), fan**-0.5, shape).astype(np.float32)
 
 
+class Threaded(Linear):
+    """Its last bits depend on how many threads there are."""
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        right = super().compute(x, weight, bias)
+        return right + right.dtype.type(os.environ.get("OMP_NUM_THREADS") != "1")
+
+
 def times(x: Array, by: float) -> Any:
     """A function of the framework."""
     return x * x.dtype.type(by)
@@ -248,7 +256,7 @@ class Times:
 
 
 RIGHT = (Linear, Scale, Table, Slow, Dense, Times)
-WRONG = (NoBias, Transposed, Shifted, Bounded, Flipped, HalfCast, WrongDtype, WrongShape, TwoOutputs, NaN)
+WRONG = (NoBias, Transposed, Shifted, Bounded, Flipped, HalfCast, Threaded, WrongDtype, WrongShape, TwoOutputs, NaN)
 DRAWN = (MoreSpread, OtherFamily, WrongFan, SameSeed)
 FAILING = (Unsupported, Raises, Crash, Hang)
 
