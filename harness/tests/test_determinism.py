@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from harness.backends import targets
 from harness.determinism import table, threads
 from harness.matrix import divergence_matrix, frame
 from harness.model import Tier
+from harness.records import merge
 from harness.tests import mini, sample
 
 FILE = """
@@ -73,11 +75,10 @@ def test_what_differs_is_a_column_of_its_own_and_no_divergence(tmp_path: Path) -
     trials = [sample.trial(1, steady=steady), sample.trial(2, steady=moody), sample.trial(3)]
     path = sample.store(tmp_path, trials)
     text = path.read_text().splitlines()
-    looked = (
-        f'"threads":{{"count":2,"asked":["{trials[0]["trial"]}"],"differing":{{"{trials[0]["trial"]}":["subject"]}}}},'
-    )
-    path.write_text("\n".join([*text[:-1], text[-1].replace('{"', "{" + looked + '"', 1)]) + "\n")
-    found = sample.merge([path])
+    name = trials[0]["trial"]
+    footer = {**json.loads(text[-1]), "threads": {"count": 2, "asked": [name], "differing": {name: ["subject"]}}}
+    path.write_text("\n".join([*text[:-1], json.dumps(footer)]) + "\n")
+    found = merge([path])
     counts = divergence_matrix(frame(found)).iloc[0]
     assert counts[["repeated", "repeat_differs", "threaded", "threads_differ", "diverging"]].tolist() == [2, 1, 1, 1, 0]
     assert table.lines(found) == [
