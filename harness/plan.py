@@ -130,8 +130,10 @@ def _taken(family: Family, dtype: str, subject: Target, tier: Tier, covering: bo
     variations = (dtype != family.dtypes[0]) + bool(subject.mode)
     if not variations:
         return True
-    # A check asks for no output; neither dtype nor mode plays a part in it.
-    return family.stated.check is Check.OUTPUT and (tier is Tier.FULL or (covering and variations == 1))
+    # A check asks for no output, and what only the fullest tier has is about sizes: neither depends on dtype or mode.
+    if family.stated.check is not Check.OUTPUT or family.tier is Tier.FULL:
+        return False
+    return tier is Tier.FULL or (covering and variations == 1)
 
 
 def _one_in(case: Case, count: int) -> bool:
