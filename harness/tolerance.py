@@ -39,7 +39,8 @@ def accumulation_bound(dtype: str, terms: Array, magnitude: Array) -> Array:
         magnitude: the same layer applied to absolute values; float64.
 
     Returns:
-        float64, the shape of the output; zero where nothing is summed, infinite where n*u reaches one.
+        float64, the shape of the output; zero where nothing is summed, infinite where m*u reaches one in more than
+        16 bits.
     """
     roundings = np.where(terms > 0, terms.astype(np.float64) + 1.0, 0.0) * unit_roundoff(dtype)
     gamma = np.divide(roundings, 1.0 - roundings, out=np.full(roundings.shape, np.inf), where=roundings < 1.0)

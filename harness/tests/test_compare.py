@@ -246,9 +246,11 @@ def test_a_single_element_proves_something_if_it_is_not_zero(value: float, verdi
         assert against(np.full(shape, value), np.full(shape, value)).verdict is verdict
 
 
-def test_nothing_proves_nothing() -> None:
+def test_an_empty_array_proves_its_shape_and_dtype() -> None:
     found = against(np.empty((2, 0, 3)), np.empty((2, 0, 3)))
-    assert (found.verdict, found.max_abs, found.size) == (Verdict.WEAK, None, 0)
+    assert (found.verdict, found.max_abs, found.size, found.missed) == (Verdict.BITWISE, None, 0, ())
+    assert against(np.empty((2, 0, 4)), np.empty((2, 0, 3))).verdict is Verdict.SHAPE
+    assert against(np.empty((2, 0, 3), np.float32), np.empty((2, 0, 3))).verdict is Verdict.DTYPE
 
 
 def test_extreme_values_raise_no_warning() -> None:
