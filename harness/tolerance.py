@@ -12,6 +12,9 @@ SIGNIFICAND = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 # Those of the dtypes of 16 bits, and how many deviations a sum of roundings may be off in them.
 HALF = (SIGNIFICAND["float16"], SIGNIFICAND["bfloat16"])
 LIKELY = 6.0
+# Sums of more terms than this say nothing in these dtypes: their roundings may add up to a tenth and more of the sum of
+# magnitudes, behind which a dropped bias or a shifted border can hide.
+LONGEST = {"float16": 1024, "bfloat16": 64}
 
 
 def unit_roundoff(dtype: str) -> float:
@@ -22,6 +25,11 @@ def unit_roundoff(dtype: str) -> float:
 def exact_limit(dtype: str) -> int:
     """Every integer sum whose terms' magnitudes add up to no more than this is exact in any order."""
     return int(2 ** SIGNIFICAND[dtype])
+
+
+def telling(dtype: str, terms: Array) -> bool:
+    """Whether a bound on sums of so many terms can be missed by what is wrong; ``terms`` as below."""
+    return int(terms.max(initial=0)) <= LONGEST.get(dtype, np.inf)
 
 
 def accumulation_bound(dtype: str, terms: Array, magnitude: Array) -> Array:

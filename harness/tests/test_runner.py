@@ -9,7 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.model import Comparison, Expectation, Lane, Parameter, Refusal, Side, Tier, Tolerance, Trial, Verdict
+from harness.model import (
+    AGREEMENT,
+    Comparison,
+    Expectation,
+    Lane,
+    Parameter,
+    Refusal,
+    Side,
+    Tier,
+    Tolerance,
+    Trial,
+    Verdict,
+)
 from harness.outcome import Outcome, grade
 from harness.protocol import Argument, Backend, Failure, Observation, Phase, Request, Step
 from harness.runner import run
@@ -413,3 +425,10 @@ def test_which_side_disagrees_is_summed_up_over_all_comparisons() -> None:
         "both",
         "both",
     ]
+
+
+@pytest.mark.parametrize(("dtype", "lanes"), [("float16", {Lane.EXACT}), ("float32", set(Lane))])
+def test_sums_too_long_for_16_bits_are_left_to_the_exact_lane(dtype: str, lanes: set[Lane]) -> None:
+    found = outcome("Linear", dtype=dtype, ci=1025, derivatives=0)
+    assert found.verdict in AGREEMENT
+    assert {each.lane for each in found.comparisons} == lanes
