@@ -12,9 +12,9 @@ SIGNIFICAND = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 # Those of the dtypes of 16 bits, and how many deviations a sum of roundings may be off in them.
 HALF = (SIGNIFICAND["float16"], SIGNIFICAND["bfloat16"])
 LIKELY = 6.0
-# Sums of more terms than this say nothing in these dtypes: their roundings may add up to a tenth and more of the sum of
-# magnitudes, behind which a dropped bias or a shifted border can hide.
-LONGEST = {"float16": 1024, "bfloat16": 64}
+# Sums of more terms than this say nothing in these dtypes: the bound, which grows as their number to the power of 3/2,
+# then comes near the spread of the sums themselves, which grows as its root.
+LONGEST = {"float16": 256, "bfloat16": 32}
 
 
 def unit_roundoff(dtype: str) -> float:
