@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.backends.adapter_numpy import LAYERS, Adapter
+from harness.backends.adapter_numpy import Adapter
 from harness.backends.convolution import Array
+from harness.backends.layers import LAYERS
 from harness.protocol import Failure, Observation, Phase, Request, Step
 
 
