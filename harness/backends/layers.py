@@ -15,6 +15,7 @@ from harness.backends.convolution import (
     Array,
     Geometry,
     Pairs,
+    bias_gradient,
     conv,
     conv_gradients,
     conv_transpose,
@@ -216,7 +217,7 @@ class _Convolution(Layer):
         by_x, by_weight = self._gradients(*((x, gradient) if batched else (x[np.newaxis], gradient[np.newaxis])))
         found = {"weight": by_weight}
         if "bias" in self.state:
-            found["bias"] = gradient.sum(axis=tuple(axis for axis in range(x.ndim) if axis != x.ndim - self.rank - 1))
+            found["bias"] = bias_gradient(gradient, x.ndim - self.rank - 1)
         return by_x if batched else by_x[0], found
 
     def linear(self, x: Array) -> Array:

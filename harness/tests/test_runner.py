@@ -114,9 +114,7 @@ def test_a_cast_to_float16_shows_in_the_rounding_lane_only() -> None:
     assert by_lane(found) == {"exact": Verdict.BITWISE, "rounding": Verdict.VALUE}
     assert (found.verdict, found.disagrees) == (Verdict.VALUE, "subject")
     assert outcome("HalfCast", [Lane.EXACT]).verdict is Verdict.BITWISE
-    halves = outcome("HalfCast", dtype="float16")  # whose derivatives are differences of what a cast has rounded
-    assert halves.verdict is Verdict.WITHIN_BOUND
-    assert [of_lane(halves, lane)["output"] for lane in Lane] == [Verdict.BITWISE, Verdict.BITWISE]
+    assert outcome("HalfCast", dtype="float16").verdict is Verdict.BITWISE
 
 
 def test_an_output_too_many_is_a_wrong_shape() -> None:
