@@ -65,7 +65,7 @@ def rooms(*names: str) -> frozenset[str]:
 ADAPTERS = frozenset(module for module in FILES if ".adapter_" in module)
 RUNNING = rooms(
     *("runner", "adjudicate", "session", "plugin", "recorder", "plan", "watchdog", "checks", "porting"),
-    *("ledger.probe", "ledger.seek", "ledger.child"),
+    *("ledger.probe", "ledger.seek", "ledger.child", "apart"),
 )
 
 
@@ -137,8 +137,9 @@ def test_what_is_asked_of_the_frameworks_is_decided_without_them() -> None:
 
 
 def test_only_the_process_that_seeks_runs_anything() -> None:
-    apart = rooms("runner", "adjudicate", "session", "plugin", "recorder", "plan", "ledger.probe", "ledger.child")
-    assert not reached("harness.ledger.seek") & (apart | JUDGES | ADAPTERS)
+    within = rooms("runner", "adjudicate", "session", "plugin", "recorder", "plan", "ledger.probe", "ledger.child")
+    assert not reached("harness.ledger.seek") & (within | rooms("apart.bench", "apart.child") | JUDGES | ADAPTERS)
+    assert not reached("harness.apart.judge") & (within | rooms("apart.bench", "apart.child"))
 
 
 @pytest.mark.parametrize("module", ["harness.model", "harness.errors", "harness.inputs", "harness.watchdog"])
