@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,7 +85,7 @@ class Appointment:
     terms: Mapping[str, Array]
 
 
-def appoint(case: Case, framework: str, adjudicators: tuple[Adjudicator, ...]) -> Appointment | None:
+def appoint(case: Case, framework: str, adjudicators: Iterable[Adjudicator]) -> Appointment | None:
     """The first adjudicator, in order of preference, that can compute the framework's calls; the same for all lanes."""
     for adjudicator in adjudicators:
         terms = adjudicator.outputs(case, framework, _ones(case, adjudicator.whole))

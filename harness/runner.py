@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -39,18 +39,23 @@ def run(trial: Trial, open_backend: Open, lanes: Sequence[Lane] = tuple(Lane)) -
 
 def _run(trial: Trial, open_backend: Open, lanes: Sequence[Lane]) -> Outcome:
     reference, subject = open_backend(trial.reference), open_backend(trial.subject)
-    framework = trial.reference.framework
-    appointed = appoint(trial.case, framework, _adjudicators(trial, reference, open_backend))
     reports: list[_LaneReport] = []
-    for lane in (each for each in trial.case.lanes if each in lanes):
-        setting = settle(Question(trial.case, framework, lane, trial.dtype), appointed)
-        if setting is None:
-            continue
+    for setting in settings(trial, open_backend, lanes):
         report = _observe(trial, setting, reference, subject)
         reports.append(report)
         if report.failures:
             break
     return _outcome(trial.case, reports or [_rejections(trial, reference, subject)])
+
+
+def settings(trial: Trial, open_backend: Open, lanes: Sequence[Lane]) -> Iterator[Setting]:
+    """What each of these lanes is run and judged with; none for a lane that says nothing here."""
+    framework = trial.reference.framework
+    appointed = appoint(trial.case, framework, _adjudicators(trial, open_backend))
+    for lane in (each for each in trial.case.lanes if each in lanes):
+        setting = settle(Question(trial.case, framework, lane, trial.dtype), appointed)
+        if setting is not None:
+            yield setting
 
 
 @dataclass(frozen=True)
@@ -68,11 +73,10 @@ class _LaneReport:
         return {side: failure for side, failure in sides.items() if failure is not None}
 
 
-def _adjudicators(trial: Trial, reference: Backend, open_backend: Open) -> tuple[Adjudicator, ...]:
-    independent = Adjudicator("numpy", open_backend(Target("numpy", "cpu")), np.int64)
+def _adjudicators(trial: Trial, open_backend: Open) -> Iterator[Adjudicator]:
+    yield Adjudicator("numpy", open_backend(Target("numpy", "cpu")), np.int64)
     # Not independent of the reference, and named so; better than no bound at all.
-    fallback = Adjudicator(f"{trial.reference} float64", reference, np.float64)
-    return independent, fallback
+    yield Adjudicator(f"{trial.reference} float64", open_backend(trial.reference), np.float64)
 
 
 def _observe(trial: Trial, setting: Setting, reference: Backend, subject: Backend) -> _LaneReport:

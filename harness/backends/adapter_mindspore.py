@@ -23,6 +23,15 @@ DIALECT = {
     "array": "{tensor}.asnumpy()",
     "read": "{layer}.{name}.asnumpy()",
     "write": "{layer}.{name}.set_data(mindspore.Tensor({array}))",
+    "shapes": "{{name: tuple(each.shape) for name, each in {layer}.parameters_and_names()}}",
+    "cast": "[each.set_dtype(mindspore.{dtype}) for each in {layer}.get_parameters()]",
+    "set_data": "{entries}",
+    "set_data.entry": "{layer}.{name}.set_data(mindspore.Tensor({array}))",
+    "load_param_into_net": "mindspore.load_param_into_net({layer}, {{{entries}}})",
+    "load_param_into_net.entry": '"{name}": mindspore.Parameter(mindspore.Tensor({array}), name="{name}")',
+    "constructor.entry": "{name}_init=mindspore.Tensor({array})",
+    "setup": "mindspore.runtime.launch_blocking()  # so that an error is raised where it arises",
+    "called": "construct",
 }
 # By these words MindSpore says that a computation or a dtype has no kernel on the device.
 LACKING = ("Select CPU operator", "unsupported data type", "Unsupported op", "is not supported on CPU")
@@ -41,7 +50,7 @@ def conflict() -> Optional[str]:
 class Adapter(PipelineBackend):
     """MindSpore on the CPU, PyNative. Launches are blocking, so that an error belongs to its own trial."""
 
-    CALLED = "construct"
+    CALLED = DIALECT["called"]
 
     def __init__(self, device: str = "cpu", mode: str = "", threads: int = 1) -> None:
         """Import MindSpore, choose the device and make launches synchronous."""

@@ -21,6 +21,11 @@ DIALECT = {
     "array": "{tensor}.detach().numpy()",
     "read": "{layer}.{name}.detach().numpy()",
     "write": "{layer}.{name}.data = torch.from_numpy({array}).clone()",
+    "shapes": "{{name: tuple(each.shape) for name, each in {layer}.named_parameters()}}",
+    "cast": "{layer}.to(torch.{dtype})",
+    "load_state_dict": "{layer}.load_state_dict({{{entries}}})",
+    "load_state_dict.entry": '"{name}": torch.from_numpy({array})',
+    "called": "forward",
 }
 
 
@@ -32,7 +37,7 @@ def conflict() -> Optional[str]:
 class Adapter(PipelineBackend):
     """Eager torch on the CPU. Layers are built in the inputs' dtype; outputs are detached."""
 
-    CALLED = "forward"
+    CALLED = DIALECT["called"]
 
     def __init__(self, device: str = "cpu", mode: str = "", threads: int = 1) -> None:
         """Import torch and set its threads."""
