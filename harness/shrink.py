@@ -23,6 +23,9 @@ class Limits:
     clock: Callable[[], float] = time.monotonic
 
 
+USUAL = Limits()
+
+
 @dataclass(frozen=True)
 class Shrunk:
     """The smallest row that was found.
@@ -45,7 +48,7 @@ def shrink(
     row: Row,
     simpler: Mapping[str, Below],
     keeps: Callable[[Row], bool | None],
-    limits: Limits = Limits(),
+    limits: Limits = USUAL,
 ) -> Shrunk:
     """Try simpler values, name by name and the simplest first, until none keeps the finding.
 

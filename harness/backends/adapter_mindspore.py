@@ -25,7 +25,6 @@ DIALECT = {
     "write": "{layer}.{name}.set_data(mindspore.Tensor({array}))",
     "shapes": "{{name: tuple(each.shape) for name, each in {layer}.parameters_and_names()}}",
     "cast": "[each.set_dtype(mindspore.{dtype}) for each in {layer}.get_parameters()]",
-    "set_data": "{entries}",
     "set_data.entry": "{layer}.{name}.set_data(mindspore.Tensor({array}))",
     "load_param_into_net": "mindspore.load_param_into_net({layer}, {{{entries}}})",
     "load_param_into_net.entry": '"{name}": mindspore.Parameter(mindspore.Tensor({array}), name="{name}")',

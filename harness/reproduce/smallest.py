@@ -13,7 +13,7 @@ from harness.casefile.beyond import case_of
 from harness.casefile.expressions import expressions_in, reached_by
 from harness.divergence import signature
 from harness.model import AGREEMENT, Case, Lane, Verdict
-from harness.shrink import Below, Limits, earlier, shrink, smaller
+from harness.shrink import USUAL, Below, Limits, earlier, shrink, smaller
 
 Record = Mapping[str, Any]
 # The record of a family's trial with these values, in these lanes.
@@ -39,11 +39,12 @@ class Smallest:
 
 def lane(record: Record) -> Lane:
     """The lane that shows what the trial shows, the exact one where both do."""
-    lanes = [each["lane"] for each in record["comparisons"] if each["verdict"] == record["verdict"]]
+    alike = {Verdict(record["verdict"])} if Verdict(record["verdict"]) not in AGREEMENT else AGREEMENT
+    lanes = [each["lane"] for each in record["comparisons"] if each["verdict"] in alike]
     return Lane(lanes[0]) if lanes and Lane.EXACT not in lanes else Lane.EXACT
 
 
-def smallest(family: Family, row: Mapping[str, Any], record: Record, ask: Ask, limits: Limits = Limits()) -> Smallest:
+def smallest(family: Family, row: Mapping[str, Any], record: Record, ask: Ask, limits: Limits = USUAL) -> Smallest:
     """Shrink a trial while it is recognised by the same signature.
 
     Args:
@@ -62,8 +63,9 @@ def smallest(family: Family, row: Mapping[str, Any], record: Record, ask: Ask, l
         seen[repr(sorted(tried.items()))] = answer
         return recognised(answer) == finding
 
+    agreeing = Verdict(record["verdict"]) in AGREEMENT and not record["undocumented"]
     start = {**family.fixed, **row}
-    found = shrink(start, simpler(family, agreeing=Verdict(record["verdict"]) in AGREEMENT), keeps, limits)
+    found = shrink(start, simpler(family, agreeing=agreeing), keeps, limits)
     made = _changed(family, found.row)
     shown = seen.get(repr(sorted(found.row.items())), record)
     return Smallest(made, family.case(made), shown, found.runs, found.finished)
@@ -72,28 +74,54 @@ def smallest(family: Family, row: Mapping[str, Any], record: Record, ask: Ask, l
 def recognised(record: Record) -> tuple[Any, ...]:
     """The signature, and what else has to stay: a refusal's words, and that a document is departed from."""
     error = record["error"]
-    words = re.sub(r"[\W\d]+", " ", error["message"])[:60] if error else ""
+    # Without numbers, which are sizes; in no order, since a set that a message prints has none.
+    words = frozenset(re.findall(r"[^\W\d]+", error["message"])) if error else frozenset()
     return signature(record), words, bool(record["undocumented"]), record["as_expected"]
 
 
 def simpler(family: Family, *, agreeing: bool) -> dict[str, Below]:
     """For each name the values that are simpler than a given one; the names of the inputs' extents come first.
 
-    Extents may become any smaller number. A swept parameter stays within its sweep, beyond which the document may
-    say nothing, and any other becomes smaller; unless both sides agree where they should not, since then the simplest
-    values would say nothing.
+    Extents may become any smaller number. A swept number stays within its sweep, beyond which the document may say
+    nothing, and any other becomes smaller. Words stay: another word is another matter. Where both sides agree and
+    should not, the simplest values would say nothing, so that only extents become smaller, and two at the least.
     """
-    names = {inner for _, each in expressions_in(family.inputs) for inner in each.names}
-    extents = reached_by(names, family.derive) & {*family.fixed, *family.sweep}
+    sizes = extents(family)
+    sides = [tree for spec in family.sides.values() for tree in (*spec.arguments, spec.load)]
+    used = sizes | _reached(family, (family.state, family.output_shape, *sides))
     ways: dict[str, Below] = {}
-    for name in sorted({**family.fixed, **family.sweep}, key=lambda each: each not in extents):
-        if name in extents:
-            ways[name] = smaller
+    for name in sorted({**family.fixed, **family.sweep}, key=lambda each: each not in sizes):
+        if name in sizes:
+            ways[name] = _at_least_two if agreeing else smaller
         elif name in family.sweep:
-            ways[name] = partial(earlier, values=family.sweep[name])
-        elif not agreeing:
+            ways[name] = partial(_earlier, values=family.sweep[name])
+        elif name in used and not agreeing:
             ways[name] = smaller
     return ways
+
+
+def _at_least_two(value: Any) -> list[Any]:
+    return [each for each in smaller(value) if isinstance(each, tuple) or each > 1]
+
+
+def extents(family: Family) -> set[str]:
+    """The names that the inputs' extents are made of."""
+    return _reached(family, family.inputs)
+
+
+def _reached(family: Family, tree: Any) -> set[str]:
+    """The fixed and swept names that a tree of the family speaks of, also by way of derived ones."""
+    names = {inner for _, each in expressions_in(tree) for inner in each.names}
+    return reached_by(names, family.derive) & {*family.fixed, *family.sweep}
+
+
+def _earlier(value: Any, values: Sequence[Any]) -> list[Any]:
+    numbers = [each for each in values if _is_number(each)]
+    return earlier(value, numbers)
+
+
+def _is_number(value: Any) -> bool:
+    return all(map(_is_number, value)) if isinstance(value, tuple) else isinstance(value, int | float)
 
 
 def _changed(family: Family, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def rooms(*names: str) -> frozenset[str]:
 
 ADAPTERS = frozenset(module for module in FILES if ".adapter_" in module)
 RUNNING = rooms(
-    *("runner", "adjudicate", "session", "plugin", "recorder", "plan", "watchdog", "checks", "porting"),
+    *("runner", "adjudicate", "session", "plugin", "recorder", "plan", "watchdog", "checks", "porting", "reproduce"),
     *("ledger.probe", "ledger.seek", "ledger.child", "apart"),
 )
 
@@ -134,6 +134,13 @@ def test_conditions_are_learned_from_values_alone() -> None:
 def test_what_is_asked_of_the_frameworks_is_decided_without_them() -> None:
     allowed = rooms("casefile", "ledger.conditions", "ledger.findings", "records", "model", "errors", "protocol")
     assert reached("harness.ledger.probe") <= allowed
+
+
+def test_shrinking_and_writing_code_know_no_framework_and_no_runner() -> None:
+    assert not reached("harness.shrink")
+    assert reached("harness.written") <= rooms("model", "protocol")
+    for module in rooms("reproduce.exhibit", "reproduce.script", "reproduce.issue"):
+        assert not reached(module) & rooms("runner", "session", "plan", "backends", "apart")
 
 
 def test_only_the_process_that_seeks_runs_anything() -> None:
