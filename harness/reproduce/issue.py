@@ -6,7 +6,7 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
-from harness.model import AGREEMENT, Verdict
+from harness.model import AGREEMENT, Expectation, Verdict
 from harness.reproduce.bare import Ran
 from harness.reproduce.exhibit import Exhibit, Shows, Source
 from harness.reproduce.script import TEMPLATES, headline
@@ -30,7 +30,7 @@ def issue(exhibit: Exhibit, script: str, ran: Ran, versions: Versions) -> str:
         .get_template("issue.md.j2")
         .render(
             title=headline(exhibit),
-            sentence=exhibit.sentence[0].upper() + exhibit.sentence[1:],
+            sentence=exhibit.sentence,
             environment=_environment(exhibit, versions),
             script=script,
             output=ran.output,
@@ -58,29 +58,44 @@ def _on(target: Any) -> str:
 
 def _both(exhibit: Exhibit) -> tuple[str, str]:
     """What should be, and what is, in a sentence each."""
-    record, (reference, subject) = exhibit.record, exhibit.frameworks
-    stated = f"As the document has it: {record['expected'].replace('_', ' ')}."
-    if exhibit.shows in (Shows.EQUAL, Shows.PRINTED, Shows.SIGNATURE, Shows.STATE) or exhibit.elsewhere:
-        return (str(exhibit.sources[0].claim.says) + "." if exhibit.sources else stated), _actual(exhibit)
+    reference, subject = exhibit.frameworks
+    stated = _stated(exhibit)
+    if exhibit.shows in (Shows.EQUAL, Shows.PRINTED, Shows.SIGNATURE, Shows.STATE):
+        return (f"{exhibit.sources[0].claim.says}." if exhibit.sources else stated), _actual(exhibit)
     wanted = {
         Shows.VALUES: f"The values that {reference} gives.",
         Shows.SHAPES: f"The shape that {reference} gives: {_shape(exhibit, 'expected')}.",
         Shows.DTYPES: f"The dtype that {reference} gives.",
         Shows.MISFIT: f"A layer of {subject} that takes {reference}'s weights.",
-        Shows.REFUSAL: f"{stated}",
+        Shows.REFUSAL: stated,
     }
     return wanted[exhibit.shows], _actual(exhibit)
 
 
+def _stated(exhibit: Exhibit) -> str:
+    """What the case file expects, and so the document."""
+    (reference, subject), refusal = exhibit.frameworks, exhibit.trial.case.refusal
+    how = f" at {' or '.join(phase.value for phase in refusal.phases)}" if refusal.phases else ""
+    how += f" with {' or '.join(refusal.errors)}" if refusal.errors else ""
+    return {
+        Expectation.EQUAL: f"{subject} gives what {reference} gives.",
+        Expectation.SAME_SHAPE: f"{subject} gives an output of the shape of {reference}'s.",
+        Expectation.DIFFERENT: f"{subject} gives another output than {reference}.",
+        Expectation.REJECTED_BY_SUBJECT: f"{subject} refuses the call{how}.",
+        Expectation.REJECTED_BY_REFERENCE: f"{reference} refuses the call{how}.",
+        Expectation.REJECTED_BY_BOTH: f"Both refuse the call{how}.",
+    }[exhibit.trial.case.expect]
+
+
 def _actual(exhibit: Exhibit) -> str:
     compared = [each for each in exhibit.record["comparisons"] if each["tensor"].startswith(exhibit.tensor)]
-    text = f"{exhibit.sentence[0].upper()}{exhibit.sentence[1:]}."
+    text = f"{exhibit.sentence}."
     if exhibit.shows is Shows.VALUES and compared:
         first = next(each for each in compared if each["verdict"] == exhibit.record["verdict"])
         lane = "whole numbers, no tolerance" if exhibit.exact else "reals, beyond the bound of rounding"
         text += f" {first['mismatched']} of {first['size']} elements differ, by up to {first['max_abs']:.6g} ({lane})."
     if exhibit.record["error"] and exhibit.shows is not Shows.MISFIT:
-        text += f" The message: {' '.join(exhibit.record['error']['message'].split())[:300]}"
+        text += f" The message: {exhibit.record['error']['message'].strip().partition(chr(10))[0][:300]}"
     return text
 
 

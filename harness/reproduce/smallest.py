@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.casefile import Family
 from harness.casefile.beyond import case_of
-from harness.casefile.expressions import expressions_in, reached_by
+from harness.casefile.expressions import expressions_in, is_name, reached_by
 from harness.divergence import signature
 from harness.model import AGREEMENT, Case, Lane, Verdict
 from harness.shrink import USUAL, Below, Limits, earlier, shrink, smaller
@@ -86,7 +86,7 @@ def simpler(family: Family, *, agreeing: bool) -> dict[str, Below]:
     nothing, and any other becomes smaller. Words stay: another word is another matter. Where both sides agree and
     should not, the simplest values would say nothing, so that only extents become smaller, and two at the least.
     """
-    sizes = extents(family)
+    sizes = extents(family) | _channels(family)
     sides = [tree for spec in family.sides.values() for tree in (*spec.arguments, spec.load)]
     used = sizes | _reached(family, (family.state, family.output_shape, *sides))
     ways: dict[str, Below] = {}
@@ -107,6 +107,12 @@ def _at_least_two(value: Any) -> list[Any]:
 def extents(family: Family) -> set[str]:
     """The names that the inputs' extents are made of."""
     return _reached(family, family.inputs)
+
+
+def _channels(family: Family) -> set[str]:
+    """The names that are an extent of a parameter as they stand, as the number of channels is."""
+    shapes = [entry["shape"] for entry in family.state.values()]
+    return {each.text for shape in shapes if isinstance(shape, tuple) for each in shape if is_name(each)}
 
 
 def _reached(family: Family, tree: Any) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 from typing import Any
 
 from harness.checks.signature import IGNORABLE
@@ -10,6 +11,8 @@ from harness.checks.state import stated_shapes
 from harness.model import ORDER, OTHERS, PARAMETER, Signature
 from harness.reproduce.exhibit import Exhibit, Shows
 from harness.written import Dialects
+
+WIDTH = 120
 
 
 def asked(exhibit: Exhibit) -> list[str]:
@@ -44,7 +47,13 @@ def _signature(exhibit: Exhibit, dialects: Dialects) -> dict[str, Any]:
     side = case.sides[framework]
     call = side.steps[side.layer].call
     method = f".{dialects(framework)['called']}" if stated.of == "call" else ""
-    return {"call": call + method, "check": _check(stated, str(case.values[PARAMETER]))}
+    lines = _check(stated, str(case.values[PARAMETER]))
+    return {"call": call + method, "check": [each for line in lines for each in _folded(line)]}
+
+
+def _folded(line: str) -> list[str]:
+    """A statement over as many lines as it needs, if it is a list of names."""
+    return textwrap.wrap(line, WIDTH, subsequent_indent="    ") if "[" in line and 'print("' not in line else [line]
 
 
 def _check(stated: Signature, name: str) -> list[str]:
