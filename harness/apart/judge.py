@@ -61,6 +61,10 @@ class Judge:
             self._child.communicate()
         self._open.close()
 
+    def start(self) -> None:
+        """Start the process already, and import what the trials need."""
+        self._answer(json.dumps({"targets": [str(self.setup.reference), str(self.setup.subject)]}))
+
     def record(self, family: Family, row: Mapping[str, Any], lanes: Sequence[Lane] = tuple(Lane)) -> Record:
         """The record of the family's trial with these values; ``crash`` or ``timeout`` if it ended the process."""
         self.runs += 1

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.casefile.expressions import ExpressionError
+from harness.casefile.expressions import ExpressionError, expressions_in, is_name, reached_by
 from harness.casefile.families import Family
 from harness.model import Case
 
@@ -58,3 +58,31 @@ def case_of(family: Family, row: Mapping[str, Any]) -> Case | None:
     if any(type(extent) is not int or extent < 1 for shape in shapes for extent in shape):
         return None
     return None if any(math.prod(shape) > LARGEST_INPUT for shape in made.inputs.values()) else made
+
+
+def changed(family: Family, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The swept values of a row, and those that are not the family's fixed ones."""
+    return {name: value for name, value in row.items() if name in family.sweep or value != family.fixed[name]}
+
+
+def extents(family: Family) -> set[str]:
+    """The names that the inputs' extents are made of."""
+    return _reached(family, family.inputs)
+
+
+def channels(family: Family) -> set[str]:
+    """The names that are an extent of a parameter as they stand, as the number of channels is."""
+    shapes = [entry["shape"] for entry in family.state.values()]
+    return {each.text for shape in shapes if isinstance(shape, tuple) for each in shape if is_name(each)}
+
+
+def shared(family: Family) -> set[str]:
+    """The names that both sides' calls speak of: what one side leaves at its default has to stay on the other."""
+    sides = [(*spec.arguments, spec.load) for spec in family.sides.values()]
+    return set.intersection(*(_reached(family, each) for each in sides))
+
+
+def _reached(family: Family, tree: Any) -> set[str]:
+    """The fixed and swept names that a tree of the family speaks of, also by way of derived ones."""
+    names = {inner for _, each in expressions_in(tree) for inner in each.names}
+    return reached_by(names, family.derive) & {*family.fixed, *family.sweep}

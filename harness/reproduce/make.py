@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from harness import runner
 from harness.adjudicate import Setting, unjudged
 from harness.casefile import CaseFile, word
+from harness.casefile.beyond import extents
 from harness.errors import HarnessError
 from harness.model import Case, Lane, Trial
 from harness.outcome import Open
 from harness.reproduce.exhibit import Exhibit, Record, Shows, Source, shows, worth_showing
 from harness.reproduce.find import Found
-from harness.reproduce.smallest import Ask, Smallest, extents, lane, smallest
+from harness.reproduce.smallest import Ask, Smallest, lane, smallest
 from harness.shrink import USUAL, Limits
 
 

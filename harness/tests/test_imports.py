@@ -64,7 +64,19 @@ def rooms(*names: str) -> frozenset[str]:
 
 ADAPTERS = frozenset(module for module in FILES if ".adapter_" in module)
 RUNNING = rooms(
-    *("runner", "adjudicate", "session", "plugin", "recorder", "plan", "watchdog", "checks", "porting", "reproduce"),
+    *(
+        "runner",
+        "adjudicate",
+        "session",
+        "plugin",
+        "recorder",
+        "plan",
+        "watchdog",
+        "checks",
+        "porting",
+        "reproduce",
+        "explore",
+    ),
     *("ledger.probe", "ledger.seek", "ledger.child", "apart"),
 )
 
@@ -141,6 +153,13 @@ def test_shrinking_and_writing_code_know_no_framework_and_no_runner() -> None:
     assert reached("harness.written") <= rooms("model", "protocol")
     for module in rooms("reproduce.exhibit", "reproduce.script", "reproduce.issue"):
         assert not reached(module) & rooms("runner", "session", "plan", "backends", "apart")
+
+
+def test_only_the_search_beyond_the_sweeps_knows_hypothesis() -> None:
+    users = {module for module, found in IMPORTS.items() if any(f"{name}.".startswith("hypothesis.") for name in found)}
+    assert users == {"harness.explore.search"}
+    assert {module for module, found in OWN.items() if found & rooms("explore")} <= rooms("explore", "commands.explore")
+    assert not reached("harness.explore.search") & (rooms("runner", "session", "plan", "backends") | ADAPTERS)
 
 
 def test_only_the_process_that_seeks_runs_anything() -> None:

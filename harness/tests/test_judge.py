@@ -60,3 +60,9 @@ def test_what_ends_the_process_is_that_trials_result(file: CaseFile, judge: Judg
     assert (record["verdict"], record["error"]["type"]) == (verdict, verdict)
     assert {"crash": "Aborted", "timeout": "Timeout"}[verdict] in record["error"]["message"]
     assert judge.record(file.families[0], {"a": 1, "b": 1})["verdict"] == "bitwise"
+
+
+def test_it_can_be_started_before_the_first_trial(file: CaseFile, judge: Judge) -> None:
+    judge.start()
+    assert judge.record(file.families[0], {"a": 1, "b": 1})["verdict"] == "bitwise"
+    assert judge.runs == 1
