@@ -1,21 +1,17 @@
-"""The independent high-precision computation, and what follows from it: fills, truth and bounds."""
+"""The independent high-precision computation, and what follows from it: truth and bounds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from harness import inputs, tolerance
+from harness import dtypes, fills, tolerance
 from harness.compare import Judge
 from harness.model import Array, Case, Lane
 from harness.protocol import Backend
-from harness.requests import Tensors, request
-
-# Largest |x| and |w| of the exact lane, tried in turn until every sum is representable. As large as can be: the more
-# values there are, the less likely two places are equal by chance.
-AMPLITUDES = ((31, 31), (7, 7), (4, 3), (2, 2), (1, 1))
+from harness.requests import Tensors, canonical, request
 
 
 @dataclass(frozen=True)
@@ -33,8 +29,12 @@ class Adjudicator:
     whole: type[np.generic]
 
     def outputs(self, case: Case, framework: str, tensors: Tensors) -> Mapping[str, Array] | None:
-        """The outputs for these tensors; ``None`` where the computation is rejected or unknown."""
-        return self.backend.observe(request(case, framework, tensors)).outputs or None
+        """The outputs for these tensors, and their derivatives; ``None`` where the computation is rejected or unknown.
+
+        Where only the derivatives are unknown, there are none of them.
+        """
+        seen = self.backend.observe(request(case, framework, tensors))
+        return canonical(case, framework, seen.outputs) or None
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Setting:
         lane: which one.
         tensors: inputs and state in the trial's dtype.
         adjudicator: who computed the truth; ``None`` where nobody could.
-        judges: how to judge each output; the lane's plain rules for one that is not there.
+        judges: how to judge each output and derivative.
     """
 
     lane: Lane
@@ -53,9 +53,14 @@ class Setting:
     adjudicator: str | None
     judges: Mapping[str, Judge]
 
-    def judge(self, tensor: str) -> Judge:
-        """The judge of this output."""
-        return self.judges.get(tensor) or Judge(self.lane, None, None)
+    def judge(self, tensor: str) -> Judge | None:
+        """The judge of this tensor: the lane's plain rules where nobody computed it; ``None`` if nothing can be said.
+
+        Nothing can be said of a derivative that no term reaches, or that has no bound in the rounding lane.
+        """
+        if tensor in self.judges or (derivative(tensor) and (self.judges or self.lane is Lane.ROUNDING)):
+            return self.judges.get(tensor)
+        return Judge(self.lane, None, None)
 
 
 class NotASum(Exception):
@@ -71,27 +76,51 @@ class Question:
     lane: Lane
     dtype: str
 
-    @property
-    def kind(self) -> np.dtype[np.generic]:
-        """The NumPy dtype of both sides."""
-        return np.dtype(self.dtype)
+    def given(self, tensors: Tensors) -> Tensors:
+        """The tensors in the dtypes that the sides get them in."""
+        return fills.given(self.case, tensors, self.dtype)
+
+    def stored(self, array: Array) -> Array:
+        """The array in the dtype of the sides' results."""
+        with np.errstate(over="ignore"):
+            return array.astype(dtypes.dtype(self.dtype))
+
+
+def derivative(tensor: str) -> bool:
+    """Whether the name is that of a derivative."""
+    return "." in tensor
 
 
 @dataclass(frozen=True)
 class Appointment:
-    """The adjudicator of a case, with the number of terms that reach each element of its outputs."""
+    """The adjudicator of a case, with the number of terms that reach each element of its outputs and derivatives."""
 
     adjudicator: Adjudicator
     terms: Mapping[str, Array]
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the output."""
+        return self.terms["output"].shape
+
 
 def appoint(case: Case, framework: str, adjudicators: Iterable[Adjudicator]) -> Appointment | None:
-    """The first adjudicator, in order of preference, that can compute the framework's calls; the same for all lanes."""
+    """The first adjudicator, in order of preference, that can compute the framework's calls; the same for all lanes.
+
+    One that can differentiate them as well is preferred, where that is asked for.
+    """
+    able: list[Appointment] = []
     for adjudicator in adjudicators:
-        terms = adjudicator.outputs(case, framework, _ones(case, adjudicator.whole))
-        if terms is not None:
+        terms = adjudicator.outputs(case, framework, fills.ones(case, adjudicator.whole, None))
+        if terms is None:
+            continue
+        weighted = fills.ones(case, adjudicator.whole, terms["output"].shape)
+        if weighted.cotangent is None:
             return Appointment(adjudicator, terms)
-    return None
+        able.append(Appointment(adjudicator, adjudicator.outputs(case, framework, weighted) or terms))
+        if any(map(derivative, able[-1].terms)):
+            return able[-1]
+    return able[0] if able else None
 
 
 def settle(question: Question, appointed: Appointment | None) -> Setting | None:
@@ -110,38 +139,56 @@ def settle(question: Question, appointed: Appointment | None) -> Setting | None:
 
 
 def unjudged(case: Case, dtype: str) -> Setting:
-    """The exact lane's smallest integers, for a case that nobody can adjudicate."""
-    return Setting(Lane.EXACT, _integers(case, AMPLITUDES[-1]).astype(np.dtype(dtype)), None, {})
+    """The exact lane's smallest integers, for a case that nobody can adjudicate; none of its derivatives are asked."""
+    drawn = fills.specialised(case, fills.integers(case, fills.SMALLEST, None), dtype)
+    return Setting(Lane.EXACT, fills.given(case, drawn, dtype), None, {})
 
 
 def _adjudicated(question: Question, appointed: Appointment) -> Setting | None:
     case, framework, adjudicator = question.case, question.framework, appointed.adjudicator
-    drawn = _exact_fill(case, question.dtype, appointed.terms) if question.lane is Lane.EXACT else _reals(case)
+    exact = question.lane is Lane.EXACT
+    drawn = _exact_fill(question, appointed) if exact else fills.reals(case, appointed.shape)
     if drawn is None:
         return None
     # What the sides are given is rounded to their dtype first; the truth is computed from the very same values.
-    given = drawn.astype(question.kind)
-    precise = given.astype(np.dtype(adjudicator.whole if question.lane is Lane.EXACT else np.float64))
+    given = question.given(drawn)
+    precise = given.astype(np.dtype(adjudicator.whole if exact and not case.special else np.float64))
     truth = adjudicator.outputs(case, framework, precise)
     if truth is None:
         return None
-    if question.lane is Lane.EXACT and not all(np.array_equal(value, np.rint(value)) for value in truth.values()):
+    if exact and case.special:
+        truth = {name: question.stored(value) for name, value in truth.items()}  # beyond the largest lies infinity
+    elif exact and not all(np.array_equal(value, np.rint(value)) for value in truth.values()):
         raise NotASum("integers in give no integers out: this layer needs a 'tolerance' by dtype, with its reason")
-    unbiased = adjudicator.outputs(case, framework, precise.without("bias")) if "bias" in precise.state else None
+    return Setting(question.lane, given, adjudicator.name, _judges(question, appointed, truth, precise))
+
+
+def _judges(
+    question: Question, appointed: Appointment, truth: Mapping[str, Array], precise: Tensors
+) -> dict[str, Judge]:
+    case, adjudicator, framework = question.case, appointed.adjudicator, question.framework
+    without = adjudicator.outputs(case, framework, precise.without("bias")) if "bias" in precise.state else None
+    unbiased = {name: question.stored(value) for name, value in (without or {}).items()}
     bounds = _bounds(question, appointed, truth, precise)
-    judges = {
-        name: Judge(
-            question.lane, bounds.get(name), value, None if unbiased is None else unbiased[name].astype(question.kind)
-        )
+    return {
+        name: Judge(question.lane, bounds.get(name), value, unbiased.get(name), _reached(name, appointed.terms[name]))
         for name, value in truth.items()
+        # A derivative that nothing reaches is zero whatever the sides compute.
+        if not derivative(name) or appointed.terms[name].any()
     }
-    return Setting(question.lane, given, adjudicator.name, judges)
+
+
+def _reached(name: str, terms: Array) -> tuple[slice, ...]:
+    """The smallest box around all that a term reaches. A derivative of a few places only is no less of a proof."""
+    if not derivative(name):
+        return ()
+    return tuple(slice(int(places.min()), int(places.max()) + 1) for places in np.nonzero(terms))
 
 
 def _bounds(
     question: Question, appointed: Appointment, truth: Mapping[str, Array], precise: Tensors
 ) -> dict[str, Array]:
-    """The bound of each output; none in the exact lane, where every difference counts."""
+    """The bound of each output and derivative; none in the exact lane, where every difference counts."""
     if question.lane is Lane.EXACT:
         return {}
     row = question.case.tolerances.get(question.dtype)
@@ -152,30 +199,18 @@ def _bounds(
     return {name: tolerance.accumulation_bound(question.dtype, terms[name], magnitude[name]) for name in truth}
 
 
-def _exact_fill(case: Case, dtype: str, terms: Mapping[str, Array]) -> Tensors | None:
-    longest = max((int(count.max(initial=0)) for count in terms.values()), default=0)
-    for amplitudes in AMPLITUDES:
-        if longest * amplitudes[0] * amplitudes[1] < tolerance.exact_limit(dtype):
-            return _integers(case, amplitudes)
+def _exact_fill(question: Question, appointed: Appointment) -> Tensors | None:
+    """The richest integers whose every sum is exact; ``None`` where there are none."""
+    case, limit = question.case, tolerance.exact_limit(question.dtype)
+    for spread in fills.spreads(appointed.terms, limit):
+        drawn = fills.integers(case, spread, appointed.shape)
+        if spread.sure or _peak(question, appointed, drawn) < limit:
+            return fills.specialised(case, drawn, question.dtype)
     return None
 
 
-def _integers(case: Case, amplitudes: tuple[int, int]) -> Tensors:
-    def fill(name: str, shape: tuple[int, ...]) -> Array:
-        largest = amplitudes[0] if name in case.inputs else amplitudes[1]
-        return inputs.integers(inputs.tensor_key(case.id, name, Lane.EXACT), shape, largest)
-
-    return _filled(case, fill)
-
-
-def _reals(case: Case) -> Tensors:
-    return _filled(case, lambda name, shape: inputs.reals(inputs.tensor_key(case.id, name, Lane.ROUNDING), shape))
-
-
-def _ones(case: Case, kind: type[np.generic]) -> Tensors:
-    return _filled(case, lambda _, shape: np.ones(shape, kind))
-
-
-def _filled(case: Case, fill: Callable[[str, tuple[int, ...]], Array]) -> Tensors:
-    state = {parameter.name: fill(parameter.name, parameter.shape) for parameter in case.state}
-    return Tensors({name: fill(name, shape) for name, shape in case.inputs.items()}, state)
+def _peak(question: Question, appointed: Appointment, drawn: Tensors) -> float:
+    """The largest sum of magnitudes that reaches an element of the outputs or derivatives."""
+    magnitudes = drawn.map(lambda array: np.abs(array).astype(appointed.adjudicator.whole))
+    found = appointed.adjudicator.outputs(question.case, question.framework, magnitudes)
+    return max((float(array.max(initial=0)) for array in found.values()), default=0.0) if found else float("inf")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.dtypes import floating
 from harness.model import Array, Comparison, Lane, Verdict
 from harness.mutants import missed
 
@@ -20,16 +21,18 @@ class Judge:
         bound: largest allowed distance of either side from the truth, per element.
         truth: the adjudicator's result; ``None`` where there is none, and the sides are held against each other.
         unbiased: the adjudicator's result without the bias, for the planted mutants.
+        within: the part of the array that anything but zero can stand in; mutants are planted there.
     """
 
     lane: Lane
     bound: Array | None
     truth: Array | None
     unbiased: Array | None = None
+    within: tuple[slice, ...] = ()
 
     def outside(self, array: Array, centre: Array) -> Array:
         """Where the array is further from the centre than the bound allows; non-finite values by place and sign."""
-        difference = _distance(array, centre)
+        difference = distance(array, centre)
         bound = self.bound if self.bound is not None and self.bound.shape == difference.shape else 0.0
         return np.asarray(~((difference <= bound) & np.isfinite(difference)))
 
@@ -55,7 +58,7 @@ def compare(actual: Array, expected: Array, tensor: str, judge: Judge) -> Compar
     centre = expected if truth is None else truth
     subject_off, reference_off = judge.outside(actual, centre), judge.outside(expected, centre)
     wrong = subject_off | reference_off
-    unseen = missed(expected, judge.unbiased, lambda mutant: bool(judge.outside(mutant, centre).any()))
+    unseen = _missed(expected, centre, judge)
     return Comparison(
         tensor,
         judge.lane,
@@ -67,6 +70,16 @@ def compare(actual: Array, expected: Array, tensor: str, judge: Judge) -> Compar
         missed=unseen,
         **_measures(actual, expected, centre, judge.bound),
     )
+
+
+def _missed(expected: Array, centre: Array, judge: Judge) -> tuple[str, ...]:
+    def caught(mutant: Array) -> bool:
+        whole = expected.copy()
+        whole[judge.within] = mutant
+        return bool(judge.outside(whole, centre).any())
+
+    fits = judge.unbiased is not None and judge.unbiased.shape == expected.shape
+    return missed(expected[judge.within], judge.unbiased[judge.within] if fits else None, caught)  # type: ignore[index]
 
 
 def _grade(actual: Array, expected: Array, wrong: bool, unseen: tuple[str, ...]) -> Verdict:
@@ -93,8 +106,8 @@ def _measures(actual: Array, expected: Array, centre: Array, bound: Array | None
     """Everything is measured on passes too, so that a run can be judged again without running it again."""
     if not actual.size:
         return {}
-    difference = _distance(actual, expected)
-    error = np.maximum(_distance(actual, centre), _distance(expected, centre))
+    difference = distance(actual, expected)
+    error = np.maximum(distance(actual, centre), distance(expected, centre))
     limit = bound if bound is not None and bound.shape == error.shape else np.zeros_like(error)
     with np.errstate(over="ignore"):
         measurable = (limit > 0) & np.isfinite(error)
@@ -109,7 +122,7 @@ def _measures(actual: Array, expected: Array, centre: Array, bound: Array | None
     }
 
 
-def _distance(left: Array, right: Array) -> Array:
+def distance(left: Array, right: Array) -> Array:
     """|left - right| in float64: zero for NaN at the same place and for equal infinities, else infinite there."""
     a, b = left.astype(np.float64), right.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -120,7 +133,7 @@ def _distance(left: Array, right: Array) -> Array:
 
 def max_ulp(left: Array, right: Array) -> int | None:
     """Largest distance in units in the last place, counted over the ordered bit patterns; NaNs do not count."""
-    if left.dtype.kind != "f":
+    if not floating(left):
         return None
     counted = ~(np.isnan(left) | np.isnan(right))
     a, b = _ordinals(left[counted]), _ordinals(right[counted])

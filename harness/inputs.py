@@ -25,13 +25,24 @@ def _words(key: str, count: int) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     return words
 
 
-def integers(key: str, shape: Sequence[int], largest: int) -> Array:
-    """Integers in [-largest, largest], about one in sixteen zero; int64, of this shape."""
+def integers(key: str, shape: Sequence[int], largest: int, one_in: int = 1) -> Array:
+    """Integers in [-largest, largest], about one in sixteen zero, or all but one in so many; int64, of this shape."""
     words = _words(key, math.prod(shape))
     magnitude = (words >> np.uint64(8)) % np.uint64(largest) + np.uint64(1)
     signed = np.where(words & np.uint64(1), -1, 1) * magnitude.astype(np.int64)
-    kept = np.where((words >> np.uint64(1)) % np.uint64(ZERO_SHARE) == 0, 0, signed)
+    # A single element that is zero would prove nothing.
+    kept = np.where(((words >> np.uint64(1)) % np.uint64(ZERO_SHARE) == 0) & (len(words) > 1), 0, signed)
+    kept = kept if one_in == 1 else np.where((words >> np.uint64(40)) % np.uint64(one_in) == 0, kept, 0)
     return kept.reshape(tuple(shape))
+
+
+def places(key: str, size: int, count: int) -> list[int]:
+    """So many different places, or all there are: the first, the last, and others as drawn.
+
+    The ends are always among them, because borders are where computations differ.
+    """
+    drawn = [int(place) for place in np.argsort(_words(key, size), kind="stable")]
+    return list(dict.fromkeys([0, size - 1, *drawn]))[: min(count, size)]
 
 
 def reals(key: str, shape: Sequence[int]) -> Array:

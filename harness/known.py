@@ -10,6 +10,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from harness.backends import targets
 from harness.casefile.expressions import Expression, ExpressionError, plain
 from harness.casefile.source import Source, read
 from harness.errors import HarnessError, did_you_mean
@@ -141,6 +142,11 @@ def _entry(source: Source, index: int, families: Mapping[str, Mapping[str, Itera
         if family not in families[layer]:
             hint = did_you_mean(family, families[layer])
             raise source.error([*key, "families", place], f"'{layer}' has no family '{family}'", hint)
+    for place, subject in enumerate(entry.get("subjects", ())):
+        try:
+            targets.parse(str(subject))
+        except HarnessError as error:
+            raise source.error([*key, "subjects", place], str(error)) from None
     return Known(
         id=str(entry["id"]),
         layer=layer,

@@ -209,6 +209,23 @@ class Initial:
     arguments: tuple[float, ...] = ()
 
 
+# What a tensor can hold among its integers, or in place of them.
+SPECIAL_VALUES = ("nan", "inf", "negative-inf", "infinities", "largest", "subnormal")
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What is particular about one tensor's values.
+
+    Attributes:
+        dtype: its own; empty for the trial's.
+        holds: the special values among its integers, one of :data:`SPECIAL_VALUES`; empty for none.
+    """
+
+    dtype: str = ""
+    holds: str = ""
+
+
 @dataclass(frozen=True)
 class Case:
     """One parameter combination of a family, fully evaluated.
@@ -226,6 +243,8 @@ class Case:
         side: the framework that a check other than of the output is about; empty for both.
         stated: what the document says of a signature or of initial values.
         refusal: how the document says that the call is refused.
+        derivatives: how many times the output is differentiated: not, by inputs and state, or once more by the state.
+        fillings: what is particular about some tensors, by name.
     """
 
     id: str
@@ -246,16 +265,28 @@ class Case:
     side: str = ""
     stated: Signature | Initial | None = None
     refusal: Refusal = Refusal()
+    derivatives: int = 1
+    fillings: Mapping[str, Filling] = field(default_factory=dict)
+
+    @property
+    def special(self) -> bool:
+        """Whether a tensor holds values that are no plain integers."""
+        return any(each.holds for each in self.fillings.values())
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One case at one dtype against one subject target."""
+    """One case at one dtype against one subject target.
+
+    Attributes:
+        again: whether both sides are asked twice, to see if they say the same.
+    """
 
     case: Case
     dtype: str
     reference: Target
     subject: Target
+    again: bool = False
 
     @property
     def id(self) -> str:
@@ -276,6 +307,7 @@ class Comparison:
         bound_ratio: largest error against the adjudicator (else against the reference) over the bound.
         disagrees: which side is outside the bound around the adjudicator: subject, reference, both, or ``None``.
         missed: names of the planted mutants that this comparison would not have caught.
+        against: whom actual is held against, if not the reference: the subject in its plain mode.
     """
 
     tensor: str
@@ -292,3 +324,4 @@ class Comparison:
     cosine: float | None = None
     disagrees: str | None = None
     missed: tuple[str, ...] = ()
+    against: str = ""

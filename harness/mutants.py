@@ -45,6 +45,8 @@ def _border(expected: Array, axis: int) -> Iterator[tuple[str, Array]]:
 
 def missed(expected: Array, unbiased: Array | None, caught: Callable[[Array], bool]) -> tuple[str, ...]:
     """Names of the mutants that the comparison would have let pass; all of them where there is none to catch."""
+    if not expected.size:
+        return ()  # all there is to an empty array is its shape, and that was compared
     planted: Mapping[str, Array] = dict(mutants(expected, unbiased))
     if not planted:
         return ("nothing-to-mutate",) if not np.any(expected) else _magnitude(expected, caught)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from harness.diagnose import Diagnosis
+from harness.diagnosis import Diagnosis
 from harness.model import AGREEMENT, Comparison, Target, Verdict
-from harness.protocol import Backend, Failure
+from harness.protocol import Backend, Failure, Phase
 
 Open = Callable[[Target], Backend]
 
@@ -25,7 +25,8 @@ class Outcome:
         fingerprints: hash of each input and parameter, by lane and name.
         adjudicator: who computed the truth.
         undocumented: how the output's shape departs from the printed one; empty if it does not.
-        note: why the trial proved nothing, where that lies with the case file or the harness.
+        note: why the trial proved nothing, where that lies with the case file, the harness, or a side's moods.
+        steady: by side, whether the same calls gave the same twice; empty if they were not repeated.
     """
 
     verdict: Verdict
@@ -37,6 +38,7 @@ class Outcome:
     adjudicator: str | None = None
     undocumented: str = ""
     note: str = ""
+    steady: dict[str, bool] = field(default_factory=dict)
 
     @property
     def disagrees(self) -> str | None:
@@ -48,17 +50,20 @@ class Outcome:
 
 
 def grade(failures: dict[str, Failure], comparisons: Sequence[Comparison]) -> Verdict:
-    """The verdict of a trial: its failures if any, else its worst comparison, else that it proved nothing."""
+    """The verdict of a trial: its failures if any, else its worst comparison, else that it proved nothing.
+
+    Where a side only fails to differentiate, outputs that differ say more.
+    """
+    verdicts = [each.verdict for each in comparisons]
+    differing = [verdict for verdict in verdicts if verdict not in AGREEMENT and verdict is not Verdict.WEAK]
+    if differing and all(failure.phase is Phase.BACKWARD for failure in failures.values()):
+        return max(differing, key=lambda verdict: verdict.rank)
     if "reference" in failures and failures["reference"].misfit:
         return Verdict.WEAK  # the case file's shapes are laid out as the reference's: it is the file that is wrong
     if any(failure.unsupported for failure in failures.values()):
         return Verdict.UNSUPPORTED
     if failures:
         return Verdict(f"rejected_by_{next(iter(failures))}") if len(failures) == 1 else Verdict.REJECTED_BY_BOTH
-    verdicts = [each.verdict for each in comparisons]
-    differing = [verdict for verdict in verdicts if verdict not in AGREEMENT and verdict is not Verdict.WEAK]
-    if differing:
-        return max(differing, key=lambda verdict: verdict.rank)
     if not verdicts or Verdict.WEAK in verdicts:
         return Verdict.WEAK
     return max(verdicts, key=lambda verdict: verdict.rank)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from harness import casefile, known
 from harness.backends import targets
-from harness.casefile import CaseFile, Family
+from harness.casefile import CaseFile, Family, word
 from harness.errors import CaseFileError, HarnessError
-from harness.model import Case, Lane, Target, Tier, Trial
+from harness.model import Case, Check, Lane, Target, Tier, Trial
 
 KNOWN_FILE = "known.yaml"
 
@@ -112,11 +112,33 @@ def trials(family: Family, selection: Selection) -> Iterator[Trial]:
     """The trials of one family, in a stable order; none if its tier or none of its lanes is selected."""
     if not selection.tier.holds(family.tier) or not set(selection.lanes) & set(family.lanes):
         return
+    covering = {case.id for case in _covering(family.cases())}
     for case in family.cases():
         if selection.shard.takes(case):
             for dtype in family.dtypes:
                 for subject in selection.subjects:
-                    yield Trial(case, dtype, selection.reference, subject)
+                    again = case.id in covering and case.check is Check.OUTPUT
+                    if _taken(family, dtype, subject, selection.tier, again):
+                        yield Trial(case, dtype, selection.reference, subject, again)
+
+
+def _taken(family: Family, dtype: str, subject: Target, tier: Tier, covering: bool) -> bool:
+    """Whether a variant of a case is run: all of the first dtype in the plain mode, a part of the others."""
+    variations = (dtype != family.dtypes[0]) + bool(subject.mode)
+    if not variations:
+        return True
+    # A check asks for no output; neither dtype nor mode plays a part in it.
+    return family.stated.check is Check.OUTPUT and (tier is Tier.FULL or (covering and variations == 1))
+
+
+def _covering(cases: Iterable[Case]) -> Iterator[Case]:
+    """Cases that have every swept value of their family among them, in an order by hash, which mixes the values."""
+    seen: set[tuple[str, str]] = set()
+    for case in sorted(cases, key=lambda case: hashlib.sha256(case.id.encode()).digest()):
+        values = {(name, word(case.values[name])) for name in case.swept}
+        if not seen or values - seen:
+            yield case
+        seen |= values or {("", "")}
 
 
 def item_name(trial: Trial) -> str:

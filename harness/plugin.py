@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness import plan, trial_record
+from harness import dtypes, plan, trial_record
 from harness.casefile import Family, word
 from harness.errors import HarnessError
 from harness.known import Status
@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check the options, set the process up, and keep records where the run is controlled from."""
     for tier in Tier:
         config.addinivalue_line("markers", f"{tier}: trials of this tier")
-    for dtype in ("float16", "float32", "float64"):
+    for dtype in dtypes.NAMES:
         config.addinivalue_line("markers", f"{dtype}: trials at this dtype")
     try:
         session = Session.from_options(config.option, getattr(config, "workerinput", {}))

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Optional, Protocol
 
 import numpy as np
 
@@ -22,6 +22,7 @@ class Phase(str, Enum):
     LOAD = "load"
     CALL = "call"
     FETCH = "fetch"
+    BACKWARD = "backward"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,9 @@ class Request:
             way, which checks names and shapes first.
         seed: what the framework's generator is set to before anything is built; ``None`` leaves it alone.
         want: ``output`` of the call, or the layer's ``state`` once it is built and loaded.
+        cotangent: what the output is weighted by, if the derivatives of the weighted sum are asked for as well; of the
+            output's shape, or else there are none.
+        tangents: for each input what its derivative is weighted by, if the derivatives of that are asked for too.
     """
 
     steps: tuple[Step, ...]
@@ -74,6 +78,8 @@ class Request:
     load: str = ""
     seed: int | None = None
     want: str = "output"
+    cotangent: Optional[np.ndarray[Any, Any]] = None
+    tangents: tuple[np.ndarray[Any, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class Observation:
-    """What a side did: its output tensors by name, or its failure; and the seconds that it took."""
+    """What a side did: its output tensors by name, or its failure; and the seconds that it took.
+
+    Besides outputs there are ``grad.N`` of the N-th input, ``grad.NAME`` and ``grad2.NAME`` of the parameters, in the
+    side's own names. A failure to differentiate leaves the outputs in place.
+    """
 
     outputs: Mapping[str, np.ndarray[Any, Any]]
     failure: Failure | None

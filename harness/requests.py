@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,44 @@ import numpy as np
 from harness.model import Array, Case, Parameter
 from harness.protocol import Request
 
+COTANGENT = "cotangent"
+
+
+def tangent(name: str) -> str:
+    """What an input's tangent is called."""
+    return f"tangent {name}"
+
 
 @dataclass(frozen=True)
 class Tensors:
-    """Inputs and canonical state of a case, by name."""
+    """Inputs and canonical state of a case, by name, and what derivatives are weighted by, if there are any.
+
+    Attributes:
+        cotangent: of the output, in its shape.
+        tangents: of the derivative of each input, where there is a second one.
+    """
 
     inputs: Mapping[str, Array]
     state: Mapping[str, Array]
+    cotangent: Array | None = None
+    tangents: Mapping[str, Array] = field(default_factory=dict)
+
+    def named(self) -> dict[str, Array]:
+        """All of them; the tangent of an input by its name and ``'tangent '``."""
+        weights = {} if self.cotangent is None else {COTANGENT: self.cotangent}
+        return {**self.inputs, **self.state, **weights, **{tangent(name): v for name, v in self.tangents.items()}}
 
     def map(self, change: Callable[[Array], Array]) -> Tensors:
         """Each array changed."""
+        return self.map_named(lambda _, array: change(array))
+
+    def map_named(self, change: Callable[[str, Array], Array]) -> Tensors:
+        """Each array changed, depending on its name, as in :meth:`named`."""
         return Tensors(
-            {name: change(array) for name, array in self.inputs.items()},
-            {name: change(array) for name, array in self.state.items()},
+            {name: change(name, array) for name, array in self.inputs.items()},
+            {name: change(name, array) for name, array in self.state.items()},
+            None if self.cotangent is None else change(COTANGENT, self.cotangent),
+            {name: change(tangent(name), array) for name, array in self.tangents.items()},
         )
 
     def astype(self, dtype: np.dtype[Any]) -> Tensors:
@@ -31,7 +56,7 @@ class Tensors:
         return self.map(lambda array: array.astype(dtype))
 
     def without(self, name: str) -> Tensors:
-        """The same with one parameter zeroed."""
+        """The inputs and the state with one parameter zeroed; nothing to differentiate by."""
         return Tensors(self.inputs, {**self.state, name: np.zeros_like(self.state[name])})
 
 
@@ -39,7 +64,24 @@ def request(case: Case, framework: str, tensors: Tensors) -> Request:
     """One side's request: its pipeline, the inputs, and the state in its own names and layouts."""
     side = case.sides[framework]
     state = laid_out(case, framework, tensors.state) if case.align else None
-    return Request(side.steps, side.layer, tuple(tensors.inputs.values()), state, side.load if case.align else "")
+    load = side.load if case.align else ""
+    given, weights = tuple(tensors.inputs.values()), tuple(tensors.tangents.values())
+    return Request(side.steps, side.layer, given, state, load, cotangent=tensors.cotangent, tangents=weights)
+
+
+def canonical(case: Case, framework: str, outputs: Mapping[str, Array]) -> dict[str, Array]:
+    """What a side gave, with derivatives by the case's names and in its layouts: ``grad.x``, ``grad2.weight``."""
+    parameters = {own_name(each, framework): each for each in present(case, framework)}
+    named = {}
+    for name, array in outputs.items():
+        kind, dot, of = name.partition(".")
+        if not dot:
+            named[name] = array
+        elif of in parameters:
+            named[f"{kind}.{parameters[of].name}"] = from_side(parameters[of], framework, array)
+        elif of.isdecimal():
+            named[f"{kind}.{list(case.inputs)[int(of)]}"] = array
+    return named
 
 
 def present(case: Case, framework: str) -> list[Parameter]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from harness import checks
 from harness.adjudicate import Adjudicator, NotASum, Question, Setting, appoint, settle, unjudged
-from harness.compare import compare
-from harness.diagnose import Diagnosis, diagnose
+from harness.backends import targets
+from harness.compare import Judge
+from harness.diagnosis import Diagnosis, Evidence, diagnose
 from harness.inputs import fingerprint
+from harness.lane import LaneReport, observe
 from harness.model import Case, Check, Comparison, Lane, Target, Trial, Verdict
 from harness.outcome import Open, Outcome, grade
-from harness.protocol import Backend, Failure, Observation
-from harness.requests import request
+from harness.protocol import Failure, Phase
 
 
 def run(trial: Trial, open_backend: Open, lanes: Sequence[Lane] = tuple(Lane)) -> Outcome:
@@ -38,14 +39,13 @@ def run(trial: Trial, open_backend: Open, lanes: Sequence[Lane] = tuple(Lane)) -
 
 
 def _run(trial: Trial, open_backend: Open, lanes: Sequence[Lane]) -> Outcome:
-    reference, subject = open_backend(trial.reference), open_backend(trial.subject)
-    reports: list[_LaneReport] = []
+    reports: list[LaneReport] = []
     for setting in settings(trial, open_backend, lanes):
-        report = _observe(trial, setting, reference, subject)
+        report = observe(trial, setting, open_backend)
         reports.append(report)
         if report.failures:
             break
-    return _outcome(trial.case, reports or [_rejections(trial, reference, subject)])
+    return _outcome(trial, reports or [_rejections(trial, open_backend)])
 
 
 def settings(trial: Trial, open_backend: Open, lanes: Sequence[Lane]) -> Iterator[Setting]:
@@ -58,67 +58,24 @@ def settings(trial: Trial, open_backend: Open, lanes: Sequence[Lane]) -> Iterato
             yield setting
 
 
-@dataclass(frozen=True)
-class _LaneReport:
-    """One lane of one trial."""
-
-    setting: Setting
-    expected: Observation
-    actual: Observation
-    comparisons: tuple[Comparison, ...]
-
-    @property
-    def failures(self) -> dict[str, Failure]:
-        sides = {"reference": self.expected.failure, "subject": self.actual.failure}
-        return {side: failure for side, failure in sides.items() if failure is not None}
-
-
 def _adjudicators(trial: Trial, open_backend: Open) -> Iterator[Adjudicator]:
     yield Adjudicator("numpy", open_backend(Target("numpy", "cpu")), np.int64)
     # Not independent of the reference, and named so; better than no bound at all.
     yield Adjudicator(f"{trial.reference} float64", open_backend(trial.reference), np.float64)
 
 
-def _observe(trial: Trial, setting: Setting, reference: Backend, subject: Backend) -> _LaneReport:
-    expected = reference.observe(request(trial.case, trial.reference.framework, setting.tensors))
-    actual = subject.observe(request(trial.case, trial.subject.framework, setting.tensors))
-    comparisons: tuple[Comparison, ...] = ()
-    if expected.failure is None and actual.failure is None:
-        comparisons = _compare_all(trial.case, setting, expected, actual)
-    return _LaneReport(setting, expected, actual, comparisons)
-
-
-def _rejections(trial: Trial, reference: Backend, subject: Backend) -> _LaneReport:
+def _rejections(trial: Trial, open_backend: Open) -> LaneReport:
     """Who rejects the calls, where no lane can judge a value: that needs neither truth nor bound."""
-    report = _observe(trial, unjudged(trial.case, trial.dtype), reference, subject)
-    return replace(report, comparisons=())
+    return replace(observe(trial, unjudged(trial.case, trial.dtype), open_backend), comparisons=())
 
 
-def _compare_all(case: Case, setting: Setting, expected: Observation, actual: Observation) -> tuple[Comparison, ...]:
-    names = sorted(expected.outputs.keys() | actual.outputs.keys())
-    if not case.align:
-        # Unlike weights give unlike values: the shape is all there is to compare.
-        return tuple(_compare_shapes(name, setting.lane, expected, actual) for name in names)
-    nothing = np.empty(0)
-    return tuple(
-        compare(actual.outputs.get(name, nothing), expected.outputs.get(name, nothing), name, setting.judge(name))
-        for name in names
-    )
-
-
-def _compare_shapes(name: str, lane: Lane, expected: Observation, actual: Observation) -> Comparison:
-    nothing = np.empty(0)
-    left, right = actual.outputs.get(name, nothing).shape, expected.outputs.get(name, nothing).shape
-    return Comparison(f"{name}.shape", lane, Verdict.BITWISE if left == right else Verdict.SHAPE, right, left)
-
-
-def _outcome(case: Case, reports: Sequence[_LaneReport]) -> Outcome:
+def _outcome(trial: Trial, reports: Sequence[LaneReport]) -> Outcome:
     failures = {side: failure for report in reports for side, failure in report.failures.items()}
     comparisons = tuple(each for report in reports for each in report.comparisons)
     return Outcome(
         verdict=grade(failures, comparisons),
         comparisons=comparisons,
-        diagnosis=_diagnosis(reports),
+        diagnosis=_diagnosis(trial, reports),
         failures=failures,
         seconds={
             "reference": sum(report.expected.seconds for report in reports),
@@ -127,23 +84,52 @@ def _outcome(case: Case, reports: Sequence[_LaneReport]) -> Outcome:
         fingerprints={
             f"{report.setting.lane}.{name}": fingerprint(array)
             for report in reports
-            for name, array in {**report.setting.tensors.inputs, **report.setting.tensors.state}.items()
+            for name, array in report.setting.tensors.named().items()
         },
         adjudicator=next((report.setting.adjudicator for report in reports), None),
-        undocumented=_undocumented(case, reports),
+        undocumented=_undocumented(trial.case, reports),
+        note=_note(reports),
+        steady=_steady(reports),
     )
 
 
-def _diagnosis(reports: Sequence[_LaneReport]) -> Diagnosis | None:
+def _steady(reports: Sequence[LaneReport]) -> dict[str, bool]:
+    """By side, whether every lane that was run twice gave the same both times."""
+    sides = {side for report in reports for side in report.steady}
+    return {side: all(report.steady.get(side, True) for report in reports) for side in sorted(sides)}
+
+
+def _note(reports: Sequence[LaneReport]) -> str:
+    tensors = sorted({tensor for report in reports for tensor in report.unsteady})
+    sides = sorted({side for report in reports for side, steady in report.steady.items() if not steady})
+    if not tensors:
+        return ""
+    return f"the same call twice gives another {', '.join(tensors)} ({' and '.join(sides)}): no proof of a divergence"
+
+
+def _diagnosis(trial: Trial, reports: Sequence[LaneReport]) -> Diagnosis | None:
+    """What the first difference looks like."""
     for report in reports:
         for each in report.comparisons:
-            actual, expected = (side.outputs.get(each.tensor) for side in (report.actual, report.expected))
+            other = report.plain if each.against and report.plain else report.expected
+            actual, expected = (side.outputs.get(each.tensor) for side in (report.actual, other))
             if each.verdict in (Verdict.VALUE, Verdict.SHAPE) and actual is not None and expected is not None:
-                return diagnose(actual, expected)
+                judge = report.setting.judge(each.tensor) or Judge(report.setting.lane, None, None)
+                # Two modes of one framework are held against each other bit for bit.
+                known = (judge.truth, judge.unbiased, None if each.against else judge.bound)
+                return diagnose(Evidence(actual, expected, each.tensor, *_titles(trial, each), *known))
     return None
 
 
-def _undocumented(case: Case, reports: Sequence[_LaneReport]) -> str:
+def _titles(trial: Trial, comparison: Comparison) -> tuple[str, str]:
+    """What a sentence calls the two that were compared."""
+    subject, reference = (targets.title(side.framework) for side in (trial.subject, trial.reference))
+    if comparison.against:
+        return f"{subject} in {trial.subject.mode} mode", f"{subject} in its plain mode"
+    return subject, reference
+
+
+def _undocumented(case: Case, reports: Sequence[LaneReport]) -> str:
     failures = {side: failure for report in reports for side, failure in report.failures.items()}
     found = [f"the {side} refuses it {how}" for side, each in failures.items() if (how := _otherwise(case, each))]
     if case.documented_shape is not None:
@@ -157,6 +143,8 @@ def _undocumented(case: Case, reports: Sequence[_LaneReport]) -> str:
 def _otherwise(case: Case, failure: Failure) -> str:
     """In which way a refusal is not the one that is stated; empty if it is."""
     phases, errors = case.refusal.phases, case.refusal.errors
+    if failure.phase is Phase.BACKWARD:
+        return "" if failure.unsupported else "only when it is differentiated"
     if phases and failure.phase not in phases:
         return f"at {failure.phase.value}, stated is {' or '.join(phase.value for phase in phases)}"
     if errors and failure.type not in errors:

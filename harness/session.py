@@ -20,6 +20,7 @@ from harness.protocol import Backend
 from harness.watchdog import Watchdog
 
 WORKER_LOGS = ".workers"
+DEFAULT_SUBJECTS = ("mindspore@cpu", "mindspore@cpu:graph")
 LONGEST_LIMIT = 1e6
 
 
@@ -38,7 +39,7 @@ SETTINGS = (
         {
             "action": "append",
             "metavar": "TARGET",
-            "help": "target to judge, as in mindspore@cpu; repeatable (default: mindspore@cpu)",
+            "help": f"target to judge, as in mindspore@cpu; repeatable (default: {' and '.join(DEFAULT_SUBJECTS)})",
         },
     ),
     Setting(
@@ -110,7 +111,7 @@ class Session:
         if not options.results.strip():
             raise HarnessError("--results '': expected the name of a folder")
         tier = Tier(options.tier)
-        subjects = tuple(dict.fromkeys(targets.parse(text) for text in options.subject or ["mindspore@cpu"]))
+        subjects = tuple(dict.fromkeys(targets.parse(text) for text in options.subject or DEFAULT_SUBJECTS))
         lanes = tuple(lane for lane in Lane if lane in (options.lane or list(Lane)))
         shard = plan.parse_shard(options.shard)
         selection = plan.Selection(targets.parse(options.reference), subjects, tier, shard, lanes)

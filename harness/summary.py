@@ -1,4 +1,4 @@
-"""The end of a run in the terminal: a line per layer and subject, what is new, and what to do next."""
+"""The end of a run in the terminal: a line per layer and subject, the new classes, and what to do next."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness import trial_record
+from harness.classes import DivergenceClass, classes, counted
 from harness.known import Status
 from harness.model import Verdict
 from harness.records import OUTPUT, Results, check
 
 LONGEST_LIST = 10
+_MOST_NAMES = 4
 
 
 class Terminal(Protocol):
@@ -37,16 +39,64 @@ def write(terminal: Terminal, results: Results, folder: Path, here: Path) -> Non
         terminal.write_line(f"NOT RUN: {target}: {why}", red=True)
     for problem in results.problems:
         terminal.write_line(f"INCOMPLETE: {problem}", red=True)
-    red = [trial for trial in results.trials if Status(trial["status"]).red]
-    for record in red[:LONGEST_LIST]:
-        terminal.write_line(f"{record['status']}: {record['trial']}", red=True)
-        terminal.write_line(f"  {record['departure'] or trial_record.reason(record)}")
-        terminal.write_line(f"  {record['reproducer']}")
-    if len(red) > LONGEST_LIST:
-        terminal.write_line(f"... and {len(red) - LONGEST_LIST} more; all are in the report")
+    found = classes(results.trials)
+    for heading, *lines in [*blocks(found), *weak_block(results.trials)]:
+        terminal.write_line(heading, red=True)
+        for line in lines:
+            terminal.write_line(f"  {line}")
+    terminal.write_line(f"in all: {counted(found)}")
     for id_ in results.unmatched:
         terminal.write_line(f"unmatched: no trial met the known divergence '{id_}': remove or mend it", red=True)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in github_lines(found):
+            terminal.write_line(line)
+    red = any(Status(trial["status"]).red for trial in results.trials)
     terminal.write_line(_next(red, results, Path(os.path.relpath(folder, here))))
+
+
+def blocks(found: Sequence[DivergenceClass]) -> list[list[str]]:
+    """A heading and lines for each red class, as far as the list goes, and what is left out."""
+    red = [each for each in found if each.red]
+    shown = [[_heading(each), *_lines(each)] for each in red[:LONGEST_LIST]]
+    if red[LONGEST_LIST:]:
+        shown.append([f"... and {counted(red[LONGEST_LIST:])}; all are in the report"])
+    return shown
+
+
+def _heading(found: DivergenceClass) -> str:
+    more = len(found.families) - _MOST_NAMES
+    names = ", ".join(found.families[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return f"{found.status}: {found.id}: {found.count:,} of {found.of:,} trials of {names}"
+
+
+def _lines(found: DivergenceClass) -> list[str]:
+    like = f"looks as {', '.join(map(repr, found.like))} in known.yaml does, outside of its scope" if found.like else ""
+    lines = [found.says, found.condition.says, like, f"smallest trial: {found.trials[0]}", found.reproducer]
+    return [line for line in lines if line]
+
+
+def weak_block(trials: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """What proved nothing is red, and no divergence: one block for all of it, with the first one."""
+    weak = [trial for trial in trials if trial["verdict"] == Verdict.WEAK]
+    if not weak:
+        return []
+    heading = f"weak: {len(weak):,} trial{'' if len(weak) == 1 else 's'} proved nothing, the first is"
+    return [[heading, weak[0]["trial"], trial_record.reason(weak[0]), weak[0]["reproducer"]]]
+
+
+def github_lines(found: Sequence[DivergenceClass]) -> list[str]:
+    """A line for each red class that GitHub shows beside the changed files."""
+    lines = []
+    for each in [each for each in found if each.red][:LONGEST_LIST]:
+        place = f"file={_escaped(str(each.example.get('file', '')), ',:')}"
+        says = _escaped("\n".join([_heading(each), *_lines(each)]))
+        lines.append(f"::error {place},title={_escaped(f'{each.status} divergence: {each.id}', ',:')}::{says}")
+    return lines
+
+
+def _escaped(text: str, also: str = "") -> str:
+    """As GitHub reads it; what ends a property is escaped too where it stands in one."""
+    return "".join(f"%{ord(each):02X}" if each in f"%\r\n{also}" else each for each in text)
 
 
 def layer_lines(trials: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -87,14 +137,15 @@ def coverage_lines(results: Results) -> list[str]:
     return lines
 
 
-def _next(red: Sequence[Any], results: Results, folder: Path) -> str:
+def _next(red: bool, results: Results, folder: Path) -> str:
     page = f"{folder}/report.html"
     if any(run.problems for run in results.runs):
         return f"next: mend what stopped the run and start it again; what there is so far: {page}"
     if not results.measured:
         return "next: mend what keeps the targets from running; python -m harness doctor says what"
     if red:
-        return f"next: run a reproducer above; then mend the case, or explain it in known.yaml. Report: {page}"
+        see = "run a reproducer above, or: python -m harness repro TRIAL"
+        return f"next: {see}; then mend the case, or explain it in known.yaml. Report: {page}"
     if results.unmatched:
         return f"next: remove the unmatched entries from known.yaml. Report: {page}"
     elsewhere = "" if folder == Path("reports/latest") else f" {folder}"

@@ -44,12 +44,13 @@ def to_record(trial: Trial, origin: Origin, outcome: Outcome) -> dict[str, Any]:
         "as_expected": as_expected(trial, outcome),
         "known": None,
         "comparisons": [jsonable(dataclasses.asdict(each)) for each in outcome.comparisons],
-        "diagnosis": dataclasses.asdict(outcome.diagnosis) if outcome.diagnosis else None,
+        "diagnosis": jsonable(dataclasses.asdict(outcome.diagnosis)) if outcome.diagnosis else None,
         "disagrees": outcome.disagrees,
         "adjudicator": outcome.adjudicator,
         "documented_shape": jsonable(case.documented_shape),
         "undocumented": outcome.undocumented,
         "note": outcome.note,
+        "steady": outcome.steady,
         "calls": {
             "reference": str(case.sides[trial.reference.framework]),
             "subject": str(case.sides[trial.subject.framework]),
@@ -162,7 +163,9 @@ def _comparison(each: Mapping[str, Any]) -> str:
     numbers = f"expected {tuple(each['expected_shape'])}"
     if each["max_abs"] is not None:
         numbers = f"{each['mismatched']} of {each['size']} elements off, max |actual - expected| {each['max_abs']:.6g}"
-    return f"{each['lane']:<10} {each['tensor']:<14} {each['verdict']}: {tuple(each['actual_shape'])}, {numbers}"
+    against = f", against {each['against']}" if each["against"] else ""
+    shape = tuple(each["actual_shape"])
+    return f"{each['lane']:<10} {each['tensor']:<14} {each['verdict']}: {shape}, {numbers}{against}"
 
 
 def jsonable(value: Any) -> Any:

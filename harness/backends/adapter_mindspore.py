@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import os
-from typing import Any, Dict, Mapping, Optional, Tuple
+import tempfile
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from harness.backends.pipeline import PipelineBackend
-from harness.protocol import Request
+from harness.backends.pipeline import Gradients, PipelineBackend, Point
+from harness.dtypes import dtype, floating
+from harness.protocol import Observation, Request
 
 PACKAGE = "mindspore"
+TITLE = "MindSpore"
 DEVICES = ("cpu",)
-MODES = ("",)
+MODES = ("", "graph")
 REQUIRES = "mindspore>=2.10,<2.11"
 WAYS = ("set_data", "load_param_into_net", "constructor")
 # How its code is written, where the harness writes some.
@@ -30,10 +33,27 @@ DIALECT = {
     "load_param_into_net.entry": '"{name}": mindspore.Parameter(mindspore.Tensor({array}), name="{name}")',
     "constructor.entry": "{name}_init=mindspore.Tensor({array})",
     "setup": "mindspore.runtime.launch_blocking()  # so that an error is raised where it arises",
+    "setup.graph": "mindspore.set_context(mode=mindspore.GRAPH_MODE)",
+    "tensor.bfloat16": "mindspore.Tensor({array}, mindspore.bfloat16)",
+    "array.bfloat16": "{tensor}.float().asnumpy()",
+    "backward": "derive = mindspore.ops.GradOperation(get_all=True, get_by_list=True, sens_param=True)\n"
+    "weights = mindspore.ParameterTuple({layer}.parameters_dict().values())\n"
+    "by_input, by_state = derive({forward}, weights)({tensors}, {cotangent})",
+    "backward.stateless": "by_input = mindspore.ops.GradOperation(get_all=True, sens_param=True)({forward})"
+    "({tensors}, {cotangent})",
+    "grad.input": "by_input[{index}].asnumpy()",
+    "grad.state": 'dict(zip({layer}.parameters_dict(), by_state))["{name}"].asnumpy()',
     "called": "construct",
 }
 # By these words MindSpore says that a computation or a dtype has no kernel on the device.
-LACKING = ("Select CPU operator", "unsupported data type", "Unsupported op", "is not supported on CPU")
+LACKING = (
+    "Select CPU operator",
+    "unsupported data type",
+    "Unsupported op",
+    "is not supported on CPU",
+    "must be a type of {Tensor[",
+    "bprop not defined",
+)
 
 
 def conflict() -> Optional[str]:
@@ -46,18 +66,60 @@ def conflict() -> Optional[str]:
     return None
 
 
+class _Cells:
+    """Cells of our own, whose base there is only once MindSpore is imported. Its compiler reads their source."""
+
+    def __init__(self, mindspore: Any) -> None:
+        class Function(mindspore.nn.Cell):  # type: ignore[misc]
+            """A function of its input and of arguments that are fixed."""
+
+            def __init__(self, thing: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+                super().__init__()
+                self.thing, self.positional, self.named = thing, tuple(args), dict(kwargs)
+
+            def construct(self, x: Any) -> Any:
+                return self.thing(x, *self.positional, **self.named)
+
+        class Directional(mindspore.nn.Cell):  # type: ignore[misc]
+            """The derivative by one input, weighted by its tangent and summed up."""
+
+            def __init__(self, run: Callable[..., Any]) -> None:
+                super().__init__()
+                self.run, self.derive = run, mindspore.ops.GradOperation(sens_param=True)
+
+            def construct(self, x: Any, cotangent: Any, tangent: Any) -> Any:
+                return (self.derive(self.run)(x, cotangent) * tangent).sum()
+
+        self.Function, self.Directional = Function, Directional
+
+
 class Adapter(PipelineBackend):
-    """MindSpore on the CPU, PyNative. Launches are blocking, so that an error belongs to its own trial."""
+    """MindSpore on the CPU: PyNative, or compiled graphs. Launches are blocking: an error belongs to its own trial."""
 
     CALLED = DIALECT["called"]
 
     def __init__(self, device: str = "cpu", mode: str = "", threads: int = 1) -> None:
         """Import MindSpore, choose the device and make launches synchronous."""
         os.environ.setdefault("GLOG_v", "3")
+        # A graph that does not compile is written down, by default into the working directory.
+        self._written = tempfile.TemporaryDirectory(prefix="mindspore-")
+        os.environ.setdefault("MS_OM_PATH", self._written.name)
         self.mindspore = importlib.import_module("mindspore")
         self.mindspore.set_device("CPU")
         self.mindspore.set_context(mode=self.mindspore.PYNATIVE_MODE)
         self.mindspore.runtime.launch_blocking()
+        self.compiled = mode == "graph"
+        self.cells = _Cells(self.mindspore)
+
+    def observe(self, request: Request) -> Observation:
+        """See the protocol. Both modes live in one process, so that each trial sets its own."""
+        if not self.compiled:
+            return super().observe(request)
+        self.mindspore.set_context(mode=self.mindspore.GRAPH_MODE)
+        try:
+            return super().observe(request)
+        finally:
+            self.mindspore.set_context(mode=self.mindspore.PYNATIVE_MODE)
 
     def provenance(self) -> Mapping[str, Any]:
         """See the protocol."""
@@ -67,7 +129,7 @@ class Adapter(PipelineBackend):
             "device": "cpu",
             "driver": None,
             "threads": os.environ.get("OMP_NUM_THREADS"),
-            "mode": "pynative",
+            "mode": "graph" if self.compiled else "pynative",
             "launch_blocking": True,
             "hf32": None,
             "deterministic": None,
@@ -80,15 +142,56 @@ class Adapter(PipelineBackend):
     def to_array(self, tensor: Any) -> np.ndarray[Any, Any]:
         """See PipelineBackend. Waits for the computation: errors of asynchronous launches surface here."""
         array: np.ndarray[Any, Any] = tensor.asnumpy()
-        return array
+        # MindSpore has a NumPy dtype of its own for bfloat16.
+        return array.view(np.uint16).view(dtype("bfloat16")) if tensor.dtype == self.mindspore.bfloat16 else array
+
+    def function(self, thing: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """See PipelineBackend. Only a cell can be compiled along with others."""
+        return self.cells.Function(thing, args, kwargs) if self.compiled else super().function(thing, args, kwargs)
+
+    def chained(self, steps: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
+        """See PipelineBackend. Compiled as a whole in graph mode."""
+        if not self.compiled:
+            chain = super().chained(steps)
+
+            def named(*inputs: Any) -> Any:  # MindSpore asks what it derives for a name
+                return chain(*inputs)
+
+            return named
+        whole: Callable[..., Any] = steps[0] if len(steps) == 1 else self.mindspore.nn.SequentialCell(*steps)
+        return whole
+
+    def gradients(self, run: Callable[..., Any], layer: Any, point: Point) -> Gradients:
+        """See PipelineBackend. By no input, where one of them is of integers."""
+        parameters = self._parameters(layer)
+        by_input = all(each.is_floating_point() for each in point.inputs)
+        weights = self.mindspore.ParameterTuple(parameters.values())
+        derive = self.mindspore.ops.GradOperation(by_input, bool(parameters), sens_param=True)
+        found = derive(run, weights)(*point.inputs, point.cotangent) if by_input or parameters else ((), ())
+        # Both come as a pair of tuples, one of them as a tuple.
+        inputs, state = found if by_input == bool(parameters) else (found, ()) if by_input else ((), found)
+        second: Sequence[Any] = ()
+        if point.tangents and parameters:
+            twice = self.mindspore.ops.GradOperation(get_by_list=True)
+            second = twice(self.cells.Directional(run), weights)(*point.inputs, point.cotangent, *point.tangents)
+        return Gradients(
+            list(inputs) or [None] * len(point.inputs), dict(zip(parameters, state)), dict(zip(parameters, second))
+        )
+
+    def _parameters(self, layer: Any) -> Dict[str, Any]:
+        """The parameters of a built layer, by name; a function has none."""
+        return dict(layer.parameters_and_names()) if hasattr(layer, "parameters_and_names") else {}
 
     def parameters(self, layer: Any) -> Dict[str, Tuple[int, ...]]:
         """See PipelineBackend."""
-        return {name: tuple(parameter.shape) for name, parameter in layer.parameters_and_names()}
+        return {name: tuple(parameter.shape) for name, parameter in self._parameters(layer).items()}
 
     def assign(self, layer: Any, name: str, array: np.ndarray[Any, Any]) -> None:
         """See PipelineBackend."""
-        dict(layer.parameters_and_names())[name].set_data(self.mindspore.Tensor(array))
+        parameter, tensor = self._parameters(layer)[name], self.to_tensor(array)
+        if parameter.dtype != tensor.dtype:
+            parameter.set_dtype(tensor.dtype)  # set_data would cast without a word
+        parameter.set_data(tensor)
 
     def load(self, layer: Any, state: Mapping[str, np.ndarray[Any, Any]], way: str) -> None:
         """See PipelineBackend: ``set_data`` of each parameter, or ``load_param_into_net`` of all."""
@@ -111,15 +214,14 @@ class Adapter(PipelineBackend):
 
     def read(self, layer: Any, name: str) -> np.ndarray[Any, Any]:
         """See PipelineBackend."""
-        value: np.ndarray[Any, Any] = dict(layer.parameters_and_names())[name].asnumpy()
-        return value
+        return self.to_array(self._parameters(layer)[name])
 
     def prepare(self, layer: Any, request: Request) -> Any:
         """See PipelineBackend. Parameters take the inputs' dtype before they are loaded."""
-        dtype = self.mindspore.Tensor(request.inputs[0][:0]).dtype if request.inputs[0].dtype != np.float32 else None
-        if dtype is not None:
+        if floating(request.inputs[0]) and request.inputs[0].dtype != np.float32:
+            own = self.to_tensor(np.zeros(1, request.inputs[0].dtype)).dtype
             for parameter in layer.get_parameters():
-                parameter.set_dtype(dtype)
+                parameter.set_dtype(own)
         return layer
 
     def unsupported(self, error: BaseException) -> bool:

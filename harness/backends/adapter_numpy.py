@@ -12,8 +12,19 @@ from typing import Any, Union
 
 import numpy as np
 
-from harness.backends.convolution import Array, Geometry, Pairs, conv, conv_transpose, pad, same_amounts
-from harness.backends.pipeline import PipelineBackend
+from harness.backends.convolution import (
+    Array,
+    Geometry,
+    Pairs,
+    conv,
+    conv_gradients,
+    conv_transpose,
+    conv_transpose_gradients,
+    pad,
+    pad_gradient,
+    same_amounts,
+)
+from harness.backends.pipeline import Gradients, PipelineBackend, Point
 
 PACKAGE = "numpy"
 DEVICES = ("cpu",)
@@ -48,6 +59,14 @@ class Layer:
         """The layer of x, in x's dtype."""
         raise NotImplementedError
 
+    def backward(self, x: Array, gradient: Array) -> tuple[Array, dict[str, Array]]:
+        """The derivatives of sum(gradient * self(x)) by x and by each parameter."""
+        raise NotImplementedError(f"no derivative of {type(self).__name__} is defined here")
+
+    def linear(self, x: Array) -> Array:
+        """The layer's part that is linear in x: that of all layers here but for a constant."""
+        return self(x)
+
 
 class Identity(Layer):
     """The input itself, whatever the arguments (page ``torch.nn.Identity``)."""
@@ -59,6 +78,27 @@ class Identity(Layer):
     def __call__(self, x: Array) -> Array:
         """Any shape and dtype, unchanged."""
         return x
+
+    def backward(self, x: Array, gradient: Array) -> tuple[Array, dict[str, Array]]:
+        """See Layer."""
+        return gradient, {}
+
+
+class Transpose(Identity):
+    """Page ``torch.transpose``: any shape and dtype, two axes in each other's place."""
+
+    def __init__(self, dim0: int, dim1: int) -> None:
+        """The two axes."""
+        super().__init__()
+        self.axes = (dim0, dim1)
+
+    def __call__(self, x: Array) -> Array:
+        """See Layer."""
+        return np.swapaxes(x, *self.axes)
+
+    def backward(self, x: Array, gradient: Array) -> tuple[Array, dict[str, Array]]:
+        """See Layer."""
+        return np.swapaxes(gradient, *self.axes), {}
 
 
 class _Pad(Layer):
@@ -76,6 +116,9 @@ class _Pad(Layer):
         if self.mode != "constant" and x.ndim not in (self.rank + 1, self.rank + 2):
             raise ValueError(f"expected {self.rank + 1} or {self.rank + 2} axes, got the shape {x.shape}")
         return pad(x, self.amounts, self.mode, self.value)
+
+    def backward(self, x: Array, gradient: Array) -> tuple[Array, dict[str, Array]]:
+        return pad_gradient(x.shape, self.amounts, self.mode, gradient), {}
 
 
 class ZeroPad1d(_Pad):
@@ -99,6 +142,10 @@ class ConstantPad1d(_Pad):
         """Amounts as in :class:`ZeroPad1d` or :class:`ZeroPad2d`, and the value to fill with."""
         super().__init__(padding)
         self.value = value
+
+    def linear(self, x: Array) -> Array:
+        """See Layer."""
+        return pad(x, self.amounts)
 
 
 class ConstantPad2d(ConstantPad1d):
@@ -175,7 +222,24 @@ class _Convolution(Layer):
             raise ValueError(f"expected {self.rank + 1} or {self.rank + 2} axes, got the shape {x.shape}")
         return self._run(x) if x.ndim == self.rank + 2 else self._run(x[np.newaxis])[0]
 
+    def backward(self, x: Array, gradient: Array) -> tuple[Array, dict[str, Array]]:
+        """See Layer."""
+        batched = x.ndim == self.rank + 2
+        by_x, by_weight = self._gradients(*((x, gradient) if batched else (x[np.newaxis], gradient[np.newaxis])))
+        found = {"weight": by_weight}
+        if "bias" in self.state:
+            found["bias"] = gradient.sum(axis=tuple(axis for axis in range(x.ndim) if axis != x.ndim - self.rank - 1))
+        return by_x if batched else by_x[0], found
+
+    def linear(self, x: Array) -> Array:
+        """See Layer."""
+        bias = self.state.get("bias")
+        return self(x) if bias is None else self(x) - bias.reshape(-1, *[1] * self.rank)
+
     def _run(self, x: Array) -> Array:
+        raise NotImplementedError
+
+    def _gradients(self, x: Array, gradient: Array) -> tuple[Array, Array]:
         raise NotImplementedError
 
 
@@ -226,6 +290,11 @@ class Conv1d(_Convolution):
     def _run(self, x: Array) -> Array:
         return conv(pad(x, self.padding, self.mode), self.state["weight"], self.geometry, self.state.get("bias"))
 
+    def _gradients(self, x: Array, gradient: Array) -> tuple[Array, Array]:
+        padded = pad(x, self.padding, self.mode)
+        by_padded, by_weight = conv_gradients(padded, self.state["weight"], self.geometry, gradient)
+        return pad_gradient(x.shape, self.padding, self.mode, by_padded), by_weight
+
 
 class Conv2d(Conv1d):
     """Page ``torch.nn.Conv2d``: (N, C, H, W) or (C, H, W); otherwise as :class:`Conv1d`."""
@@ -271,6 +340,9 @@ class ConvTranspose1d(_Convolution):
     def _run(self, x: Array) -> Array:
         return conv_transpose(x, self.state["weight"], self.geometry, self.state.get("bias"), self.output_padding)
 
+    def _gradients(self, x: Array, gradient: Array) -> tuple[Array, Array]:
+        return conv_transpose_gradients(x, self.state["weight"], self.geometry, gradient)
+
 
 class ConvTranspose2d(ConvTranspose1d):
     """Page ``torch.nn.ConvTranspose2d``: (N, C, H, W) or (C, H, W); otherwise as :class:`ConvTranspose1d`."""
@@ -282,7 +354,10 @@ _LAYERS: tuple[type[Layer], ...] = (
     *(Identity, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, ZeroPad1d, ZeroPad2d, ConstantPad1d, ConstantPad2d),
     *(ReflectionPad1d, ReflectionPad2d, ReplicationPad1d, ReplicationPad2d, CircularPad1d, CircularPad2d),
 )
-LAYERS: Mapping[str, type[Layer]] = {f"torch.nn.{layer.__name__}": layer for layer in _LAYERS}
+LAYERS: Mapping[str, type[Layer]] = {
+    **{f"torch.nn.{layer.__name__}": layer for layer in _LAYERS},
+    "torch.transpose": Transpose,
+}
 
 
 class Adapter(PipelineBackend):
@@ -312,6 +387,16 @@ class Adapter(PipelineBackend):
         array: Array = tensor
         return array
 
+    def gradients(self, run: Any, layer: Any, point: Point) -> Gradients:
+        """By definition, one step after the other; the second one is that of layers that are linear in their input."""
+        by_input, by_state = _backward(run.steps, layer, point.inputs[0], point.cotangent, "__call__")
+        if not point.tangents:
+            return Gradients([by_input], by_state)
+        # The weighted sum of the input's derivatives is that of the steps' linear part at the weights, where the
+        # bias has no part in it.
+        _, second = _backward(run.steps, layer, point.tangents[0], point.cotangent, "linear")
+        return Gradients([by_input], by_state, {name: array for name, array in second.items() if name != "bias"})
+
     def parameters(self, layer: Any) -> dict[str, tuple[int, ...]]:
         """Name and shape of each parameter."""
         return {name: array.shape for name, array in layer.state.items()}
@@ -319,6 +404,20 @@ class Adapter(PipelineBackend):
     def assign(self, layer: Any, name: str, array: Array) -> None:
         """Set one parameter."""
         layer.state[name] = np.asarray(array)
+
+
+def _backward(
+    steps: Sequence[Layer], layer: Layer, x: Array, gradient: Array, forward: str
+) -> tuple[Array, dict[str, Array]]:
+    """The derivatives by x and by the parameters of the layer, which is one of the steps."""
+    seen = [x]
+    for step in steps[:-1]:
+        seen.append(getattr(step, forward)(seen[-1]))
+    found: dict[str, Array] = {}
+    for step, given in zip(reversed(steps), reversed(seen)):
+        gradient, of_step = step.backward(given, gradient)
+        found = of_step if step is layer else found
+    return gradient, found
 
 
 def _integer(value: Any, name: str, least: int | None = None) -> int:

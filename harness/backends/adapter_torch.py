@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
-from harness.backends.pipeline import PipelineBackend
+from harness.backends.pipeline import Gradients, PipelineBackend, Point, first
+from harness.dtypes import dtype, floating
 from harness.protocol import Request
 
 PACKAGE = "torch"
@@ -25,8 +26,15 @@ DIALECT = {
     "cast": "{layer}.to(torch.{dtype})",
     "load_state_dict": "{layer}.load_state_dict({{{entries}}})",
     "load_state_dict.entry": '"{name}": torch.from_numpy({array})',
+    "tensor.bfloat16": "torch.from_numpy({array}).to(torch.bfloat16)",
+    "array.bfloat16": "{tensor}.detach().float().numpy()",
+    "backward": "leaves = [each.requires_grad_() for each in [{tensors}]]\n{forward}(*leaves).backward({cotangent})",
+    "grad.input": "leaves[{index}].grad.numpy()",
+    "grad.state": "{layer}.{name}.grad.numpy()",
     "called": "forward",
 }
+# By these words torch says that there is no such computation for a dtype, or no derivative.
+LACKING = ("not implemented for", "does not require grad", "is not differentiable")
 
 
 def conflict() -> Optional[str]:
@@ -60,12 +68,36 @@ class Adapter(PipelineBackend):
 
     def to_tensor(self, array: np.ndarray[Any, Any]) -> Any:
         """See PipelineBackend."""
+        if array.dtype.name == "bfloat16":
+            return self.torch.from_numpy(array.view(np.int16).copy()).view(self.torch.bfloat16)
         return self.torch.from_numpy(array.copy())
 
     def to_array(self, tensor: Any) -> np.ndarray[Any, Any]:
         """See PipelineBackend."""
-        array: np.ndarray[Any, Any] = tensor.detach().numpy()
-        return array
+        plain, half = tensor.detach(), tensor.dtype == self.torch.bfloat16
+        array: np.ndarray[Any, Any] = (plain.view(self.torch.int16) if half else plain).numpy()
+        return array.view(dtype("bfloat16")) if half else array
+
+    def gradients(self, run: Callable[..., Any], layer: Any, point: Point) -> Gradients:
+        """See PipelineBackend."""
+        grad = self.torch.autograd.grad
+        by = [each for each in point.inputs if each.is_floating_point()]
+        inputs = [each.requires_grad_() for each in by]
+        named = dict(layer.named_parameters()) if hasattr(layer, "named_parameters") else {}
+        output = first(run(*point.inputs))
+        again = bool(point.tangents)
+        found = grad(output, [*inputs, *named.values()], point.cotangent, create_graph=again)
+        by_input = iter(found[: len(inputs)])
+        second: Dict[str, Any] = {}
+        if again:
+            tangents = [tangent for tangent, each in zip(point.tangents, point.inputs) if each.is_floating_point()]
+            twice = grad(found[: len(inputs)], list(named.values()), tangents, allow_unused=True)
+            second = {name: each for name, each in zip(named, twice) if each is not None}
+        return Gradients(
+            [next(by_input) if each.is_floating_point() else None for each in point.inputs],
+            dict(zip(named, found[len(inputs) :])),
+            second,
+        )
 
     def parameters(self, layer: Any) -> Dict[str, Tuple[int, ...]]:
         """See PipelineBackend."""
@@ -73,8 +105,7 @@ class Adapter(PipelineBackend):
 
     def assign(self, layer: Any, name: str, array: np.ndarray[Any, Any]) -> None:
         """See PipelineBackend."""
-        with self.torch.no_grad():
-            dict(layer.named_parameters())[name].copy_(self.torch.from_numpy(array))
+        dict(layer.named_parameters())[name].data = self.to_tensor(array)  # copy_ would cast without a word
 
     def load(self, layer: Any, state: Mapping[str, np.ndarray[Any, Any]], way: str) -> None:
         """See PipelineBackend: ``load_state_dict``."""
@@ -83,15 +114,18 @@ class Adapter(PipelineBackend):
         layer.load_state_dict({name: self.to_tensor(array) for name, array in state.items()})
         return None
 
+    def unsupported(self, error: BaseException) -> bool:
+        """See PipelineBackend."""
+        return any(words in str(error) for words in LACKING) or super().unsupported(error)
+
     def seed(self, seed: int) -> None:
         """See PipelineBackend."""
         self.torch.manual_seed(seed)
 
     def read(self, layer: Any, name: str) -> np.ndarray[Any, Any]:
         """See PipelineBackend."""
-        value: np.ndarray[Any, Any] = dict(layer.named_parameters())[name].detach().numpy()
-        return value
+        return self.to_array(dict(layer.named_parameters())[name])
 
     def prepare(self, layer: Any, request: Request) -> Any:
         """See PipelineBackend."""
-        return layer.to(self.torch.from_numpy(request.inputs[0][:0].copy()).dtype)
+        return layer.to(self.to_tensor(request.inputs[0][:0]).dtype) if floating(request.inputs[0]) else layer

@@ -166,6 +166,91 @@ def conv_transpose(
     return _add_bias(total[_last_axes(keep)].astype(final), bias)
 
 
+@np.errstate(invalid="ignore", over="ignore")  # infinities and NaN are data here, nothing to warn about
+def weight_gradient(big: Array, small: Array, geometry: Geometry, kernel: Sequence[int]) -> Array:
+    r"""The derivative of sum(small * conv(big, weight)) by the weight: each tap sums what it multiplied.
+
+    Args:
+        big: (n, ci, \*size), what the kernel moves over.
+        small: (n, co, \*out), an entry for each place of the kernel.
+        geometry: how the kernel moves; it pads nothing.
+        kernel: the kernel's extents.
+
+    Returns:
+        (co, ci / groups, \*kernel), in the dtype that NumPy promotes the arguments to.
+
+    Raises:
+        OverflowError: integers that may not fit into their own dtype.
+    """
+    n, ci, co, groups = big.shape[0], big.shape[1], small.shape[1], geometry.groups
+    out, places = small.shape[2:], math.prod(small.shape[2:])
+    final, working = _dtypes(big, small, None, n * places, work=n * co * places * ci // groups * math.prod(kernel))
+    left = small.astype(working).reshape(n, groups, co // groups, places)
+    seen, total = big.astype(working, copy=False), np.zeros((groups, co // groups, ci // groups, *kernel), working)
+    for tap in itertools.product(*map(range, kernel)):
+        right = seen[_last_axes(_window(tap, out, geometry))].reshape(n, groups, ci // groups, places)
+        total[_last_axes(tap)] = _product(left, right.swapaxes(-1, -2)).sum(axis=0)
+    return total.reshape(co, ci // groups, *kernel).astype(final, copy=False)
+
+
+def conv_gradients(x: Array, weight: Array, geometry: Geometry, gradient: Array) -> tuple[Array, Array]:
+    r"""The derivatives of sum(gradient * conv(x, weight)) by x and by the weight; nothing is padded.
+
+    Args:
+        x: (n, ci, \*size).
+        weight: (co, ci / groups, \*kernel).
+        geometry: that of the convolution, without padding.
+        gradient: (n, co, \*out).
+
+    Returns:
+        arrays of the shapes of x and of the weight.
+    """
+    kernel, spans = weight.shape[2:], zip(gradient.shape[2:], geometry.stride, _reach(weight.shape[2:], geometry))
+    # Where the stride leaves a remainder, no window reaches the end of x.
+    left_over = [size - ((out - 1) * s + r) for size, (out, s, r) in zip(x.shape[2:], spans)]
+    return (
+        conv_transpose(gradient, weight, geometry, output_padding=left_over),
+        weight_gradient(x, gradient, geometry, kernel),
+    )
+
+
+def conv_transpose_gradients(y: Array, weight: Array, geometry: Geometry, gradient: Array) -> tuple[Array, Array]:
+    r"""The derivatives of sum(gradient * conv_transpose(y, weight)) by y and by the weight.
+
+    Args:
+        y: (n, ci, \*size).
+        weight: (ci, co / groups, \*kernel).
+        geometry: as of :func:`conv_transpose`.
+        gradient: (n, co, \*out), output padding included.
+
+    Returns:
+        arrays of the shapes of y and of the weight.
+    """
+    canvas = pad(gradient, geometry.padding)  # what was cropped off has no part in the sum
+    bare = Geometry(geometry.stride, ((0, 0),) * len(geometry.stride), geometry.dilation, geometry.groups)
+    # A long output padding has room for windows that y has no entry for.
+    own = tuple(slice(0, size) for size in y.shape[2:])
+    return conv(canvas, weight, bare)[_last_axes(own)], weight_gradient(canvas, y, bare, weight.shape[2:])
+
+
+def pad_gradient(shape: Sequence[int], amounts: Sequence[tuple[int, int]], mode: str, gradient: Array) -> Array:
+    """The derivative of sum(gradient * pad(x)) by x, as :func:`pad`: each position collects what was taken from it.
+
+    Args:
+        shape: that of x.
+        amounts: as of :func:`pad`.
+        mode: as of :func:`pad`.
+        gradient: the shape of the padded array.
+    """
+    if mode == "constant":
+        return pad(gradient, [(-before, -after) for before, after in amounts])
+    for axis, pair in enumerate(amounts, len(shape) - len(amounts)):
+        collected = np.zeros((shape[axis], *np.delete(gradient.shape, axis)), gradient.dtype)
+        np.add.at(collected, _source_positions(shape[axis], pair, mode), np.moveaxis(gradient, axis, 0))
+        gradient = np.moveaxis(collected, 0, axis)
+    return gradient
+
+
 # Where the padded axis takes its positions from; position 0 is the first of the source axis.
 _SOURCES: dict[str, Callable[[Array, int], Array]] = {
     "reflect": lambda position, size: size - 1 - np.abs(size - 1 - np.abs(position)),

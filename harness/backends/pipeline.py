@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import time
-from typing import Any, Callable, Dict, List, Mapping, Tuple
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -20,6 +21,55 @@ class StateMismatch(Exception):
 
 class Absent(Exception):
     """The framework has no class or function of this name."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where derivatives are taken, and by what they are weighted, in the framework's tensors.
+
+    Attributes:
+        inputs: of the first step.
+        cotangent: by which the output is weighted.
+        tangents: by which the derivative of each input is weighted; empty where no second one is asked for.
+    """
+
+    inputs: List[Any]
+    cotangent: Any
+    tangents: List[Any]
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Derivatives, in the framework's tensors.
+
+    Attributes:
+        inputs: of the weighted sum of the output, by each input; ``None`` for one of integers.
+        state: the same by each parameter.
+        second: of the weighted sum of the inputs' derivatives, by each parameter.
+    """
+
+    inputs: Sequence[Optional[Any]]
+    state: Mapping[str, Any]
+    second: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Steps of which each receives the output of the one before."""
+
+    steps: Sequence[Callable[..., Any]]
+
+    def __call__(self, *inputs: Any) -> Any:
+        """The last step's output."""
+        value = self.steps[0](*inputs)
+        for step in self.steps[1:]:
+            value = step(value)
+        return value
+
+
+def first(output: Any) -> Any:
+    """The output that is differentiated, where there are several."""
+    return output[0] if isinstance(output, (tuple, list)) else output
 
 
 class PipelineBackend:
@@ -73,6 +123,18 @@ class PipelineBackend:
         """The constructor's arguments that make it start with this state. Raises Absent where it takes none."""
         raise Absent(f"no way to load a state by '{self.CONSTRUCTOR}'")
 
+    def function(self, thing: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Callable[..., Any]:
+        """The function of tensors alone, its other arguments being fixed."""
+        return lambda *tensors: thing(*tensors, *args, **kwargs)
+
+    def chained(self, steps: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
+        """The steps as one callable, each receiving the output of the one before."""
+        return Chain(steps)
+
+    def gradients(self, run: Callable[..., Any], layer: Any, point: Point) -> Gradients:
+        """The derivatives of a chain's first output at a point; ``layer`` is the step with the parameters."""
+        raise NotImplementedError("this backend does not differentiate")
+
     def seed(self, seed: int) -> None:
         """Set the framework's generator."""
         raise NotImplementedError
@@ -88,6 +150,7 @@ class PipelineBackend:
     def observe(self, request: Request) -> Observation:
         """Construct, load, call, fetch; see :class:`harness.protocol.Backend`."""
         phase = Phase.CONSTRUCT
+        outputs: Dict[str, Array] = {}
         start = time.perf_counter()
         try:
             if request.seed is not None:
@@ -101,14 +164,17 @@ class PipelineBackend:
             if request.want == "state":
                 outputs = {name: self.read(layer, name) for name in self.parameters(layer)}
             else:
-                output = self._call(steps, request)
+                run = self.chained(steps)
+                output = run(*[self.to_tensor(array) for array in request.inputs])
                 phase = Phase.FETCH
                 outputs = self.to_arrays(output)
+                phase = Phase.BACKWARD
+                outputs.update(self._derivatives(run, layer, request, outputs["output"].shape))
         except Exception as error:
             unsupported = isinstance(error, Absent) or self.unsupported(error)
             misfit = isinstance(error, StateMismatch)
             failure = Failure(phase, type(error).__name__, str(error).strip(), unsupported, misfit)
-            return Observation({}, failure, time.perf_counter() - start)
+            return Observation(outputs, failure, time.perf_counter() - start)
         return Observation(outputs, None, time.perf_counter() - start)
 
     def describe(self, request: Request) -> List[Dict[str, Tuple[int, ...]]]:
@@ -149,7 +215,7 @@ class PipelineBackend:
         if inspect.isclass(thing):
             built: Callable[..., Any] = self.prepare(thing(*args, **kwargs), request)
             return built
-        return lambda *tensors: thing(*tensors, *args, **kwargs)
+        return self.function(thing, args, kwargs)
 
     def _value(self, value: Any) -> Any:
         """An argument with every step within it built or called."""
@@ -170,11 +236,21 @@ class PipelineBackend:
         for name, array in state.items():
             self.assign(layer, name, array)
 
-    def _call(self, steps: List[Callable[..., Any]], request: Request) -> Any:
-        value = steps[0](*[self.to_tensor(array) for array in request.inputs])
-        for step in steps[1:]:
-            value = step(value)
-        return value
+    def _derivatives(
+        self, run: Callable[..., Any], layer: Any, request: Request, shape: Tuple[int, ...]
+    ) -> Dict[str, Array]:
+        if request.cotangent is None or request.cotangent.shape != shape:
+            return {}  # an output of another shape is a finding already, and has no derivative to compare
+        point = Point(
+            [self.to_tensor(array) for array in request.inputs],
+            self.to_tensor(request.cotangent),
+            [self.to_tensor(array) for array in request.tangents],
+        )
+        found = self.gradients(run, layer, point)
+        named = {f"grad.{index}": each for index, each in enumerate(found.inputs) if each is not None}
+        named.update({f"grad.{name}": each for name, each in found.state.items()})
+        named.update({f"grad2.{name}": each for name, each in found.second.items()})
+        return {name: self.to_array(each) for name, each in named.items()}
 
 
 def _listed(shapes: Mapping[str, Tuple[int, ...]]) -> str:

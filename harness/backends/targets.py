@@ -74,6 +74,12 @@ def provenance(target: Target) -> Mapping[str, Any]:
     return {"framework": target.framework, "version": version(target.framework), "device": target.device}
 
 
+def title(framework: str) -> str:
+    """How the framework writes its name; as it is called here, where the adapter does not say."""
+    written: str = getattr(_adapter(framework), "TITLE", framework)
+    return written
+
+
 def ways(framework: str) -> Sequence[str]:
     """The framework's own ways to load a state."""
     named: Sequence[str] = getattr(_adapter(framework), "WAYS", ())

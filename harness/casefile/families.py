@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from harness.casefile.checks import Stated
 from harness.casefile.expressions import Expression, evaluate_tree
 from harness.casefile.sides import SideSpec
 from harness.casefile.sweep import Coverage, Exclusion, Row, count_excluded, enumerate_rows
-from harness.model import Case, Claim, Expectation, Lane, Parameter, Tier, Tolerance
+from harness.model import Case, Claim, Expectation, Filling, Lane, Parameter, Tier, Tolerance
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,8 @@ class Family:
     output_shape: Any
     tolerances: Mapping[str, Tolerance]
     stated: Stated
+    derivatives: int = 1
+    tensors: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def _enumerated(self) -> tuple[list[Row], Coverage]:
@@ -152,6 +154,8 @@ class Family:
             side=self.stated.side,
             stated=self.stated.evaluate(names),
             refusal=self.stated.refusal,
+            derivatives=self.derivatives,
+            fillings={name: Filling(**entry) for name, entry in evaluate_tree(self.tensors, names).items()},
         )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.casefile.checks import flaw, stated, swept_parameters
+from harness.casefile.checks import stated, swept_parameters
+from harness.casefile.expanded import check
 from harness.casefile.expressions import (
     RESERVED,
     Expression,
@@ -23,7 +24,7 @@ from harness.casefile.sides import Part, SideSpec, side_spec
 from harness.casefile.source import Source, read
 from harness.casefile.sweep import Exclusion, exclusion
 from harness.errors import CaseFileError, did_you_mean
-from harness.model import PARAMETER, Case, Claim, Expectation, Initial, Lane, Tier, Tolerance
+from harness.model import PARAMETER, Claim, Expectation, Lane, Tier, Tolerance
 
 Tree = Mapping[str, Any]
 SIDES = 2
@@ -192,6 +193,8 @@ class _Reader:
             output_shape=self._compiled([*key, "output_shape"], entry.get("output_shape")),
             tolerances={str(k): Tolerance(**v) for k, v in self.data.get("tolerance", {}).items()},
             stated=says,
+            derivatives=int(entry.get("derivatives", 1)),
+            tensors=self._tensors(key, entry, state),
         )
         parts = self._parts(key, family)
         self._check_names(key, family, parts, known)
@@ -239,7 +242,19 @@ class _Reader:
     def _lanes(self, entry: Tree) -> tuple[Lane, ...]:
         # A layer with a tolerance table has no accumulation to keep exact.
         usual = [Lane.ROUNDING] if "tolerance" in self.data else list(Lane)
+        if any("holds" in each for each in entry.get("tensors", {}).values()):
+            usual = [Lane.EXACT]  # special values have no rounding that a bound could be derived for
         return tuple(Lane(lane) for lane in entry.get("lanes", usual))
+
+    def _tensors(self, key: Sequence[str], entry: Tree, state: Tree) -> Any:
+        """What is particular about some tensors' values, compiled."""
+        for name, change in entry.get("tensors", {}).items():
+            if name not in (known := {*self.data["inputs"], *state}):
+                raise self.source.error([*key, "tensors", name], f"no tensor '{name}'", did_you_mean(name, known))
+            if "holds" in change and entry.get("lanes", ["exact"]) != ["exact"]:
+                hint = "leave 'lanes' out, or give 'lanes: [exact]'"
+                raise self.source.error([*key, "lanes"], "special values have an exact lane only", hint)
+        return self._compiled([*key, "tensors"], entry.get("tensors", {}))
 
     def _sweep(self, key: Sequence[str], entry: Tree) -> dict[str, tuple[Any, ...]]:
         sweep = {str(name): tuple(plain(value) for value in values) for name, values in entry.items()}
@@ -327,6 +342,7 @@ class _Reader:
             (("state",), family.state),
             ((*key, "output_shape"), family.output_shape),
             ((*key, "distribution"), family.stated.distribution),
+            ((*key, "tensors"), family.tensors),
             *(part for spec in family.sides.values() for part in spec.parts),
         ]
 
@@ -345,43 +361,9 @@ class _Reader:
         except ExpressionError as error:
             raise self._failure(key, [*parts, *self._derive_parts(key, family.derive)], error) from None
         for case in cases:
-            self._check_shapes(key, case)
+            check(self.source, key, case, self.ways)
         if not cases:
             raise self.source.error(key, "no combination is left", "its exclusions leave out everything")
-
-    def _check_shapes(self, key: Sequence[str], case: Case) -> None:
-        shapes: list[tuple[Sequence[str], Iterable[Any]]] = [
-            *((["inputs", name], shape) for name, shape in case.inputs.items()),
-            *((["state", parameter.name, "shape"], parameter.shape) for parameter in case.state),
-            ([*key, "output_shape"], case.documented_shape or ()),
-        ]
-        if isinstance(case.stated, Initial) and (problem := flaw(case.stated)):
-            raise self.source.error([*key, "distribution"], f"{problem} in {case.id}")
-        self._check_layouts(key, case)
-        for place, shape in shapes:
-            for index, extent in enumerate(shape):
-                if type(extent) is not int or extent < 0:
-                    problem = f"the extent is {extent!r} in {case.id}"
-                    raise self.source.error([*place, index], problem, "expected a whole number, zero or more")
-
-    def _check_layouts(self, key: Sequence[str], case: Case) -> None:
-        for parameter in case.state:
-            own = parameter.name in self.data["families"].get(key[1], {}).get("state", {})
-            place: list[str] = [*key, "state"] if own else ["state"]
-            rank = len(parameter.shape)
-            for side, axis in parameter.expand_dims.items():
-                if not -rank - 1 <= axis <= rank:
-                    where = [*place, parameter.name, side, "expand_dims"]
-                    raise self.source.error(where, f"no axis {axis} for {rank} axes and one more, in {case.id}")
-            for side, axes in parameter.swap.items():
-                if len({axis % rank for axis in axes if rank and -rank <= axis < rank}) != len(axes):
-                    hint = f"expected two of the {rank} axes"
-                    raise self.source.error([*place, parameter.name, side, "swap"], f"swaps {axes}, in {case.id}", hint)
-        for side, pipeline in case.sides.items():
-            ways = self.ways.get(side, (pipeline.load,))
-            if pipeline.load not in ("", *ways):
-                hint = did_you_mean(pipeline.load, ways)
-                raise self.source.error([*key, side, "load"], f"{side} has no way to load '{pipeline.load}'", hint)
 
 
 def _plain_names(spec: SideSpec) -> set[str]:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from harness import matrix, report
+from harness.classes import classes, counted, facts
 from harness.commands import Subparsers, declare, folders, is_whole, on_stderr
 from harness.known import Status
 from harness.ledger import seek
@@ -17,12 +18,20 @@ from harness.report.changes import changes
 
 def register(commands: Subparsers) -> None:
     """Declare the arguments."""
-    summary = "merge results, write report.html, report.md, matrix.csv and claims.csv, and print the divergence matrix"
+    summary = "merge results, write pages and tables, count classes of divergences, and print the divergence matrix"
     example = "python -m harness report reports/shard-1 reports/shard-2 -o reports/nightly --against reports/2.10.0"
     parser = declare(commands, "report", summary, example, run)
     parser.add_argument("results", nargs="+", metavar="RESULTS", help="results.jsonl, or a folder that has one")
-    parser.add_argument("-o", "--output", required=True, metavar="DIR", help="folder for the pages")
-    parser.add_argument("--against", metavar="OLD", help="earlier results: say what is new and what is fixed")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="DIR",
+        help="folder for report.html, report.md, matrix.csv, classes.csv and claims.csv",
+    )
+    parser.add_argument(
+        "--against", metavar="OLD", help="earlier results: say which classes and trials are new, and which are fixed"
+    )
     parser.add_argument(
         "--by",
         action="append",
@@ -39,11 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
     table = matrix.divergence_matrix(matrix.frame(results), arguments.by)
     found = seek.settle(conditional(results), folders(results), Path(), on_stderr, whole=is_whole(results))
     pages = report.write(results, Path(arguments.output), against, found)
+    gathered = classes(results.trials)
     red = sum(Status(trial["status"]).red for trial in results.trials)
     if arguments.json:
         document = {
             "trials": len(results.trials),
             "new": red,
+            "classes": [facts(each) for each in gathered],
             "complete": results.complete,
             "problems": list(results.problems),
             "unmatched": list(results.unmatched),
@@ -58,8 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         for id_ in results.unmatched:
             print(f"unmatched: no trial met the known divergence '{id_}': remove or mend it")
         if against:
-            counts = changes(results, against).counts
-            print(f"against {arguments.against}: " + ", ".join(f"{count} {kind}" for kind, count in counts))
-        print(f"\n{len(results.trials)} trials, {red} new. Pages:")
+            since = changes(results, against)
+            for noun, counts in (("classes", since.class_counts), ("trials", since.counts)):
+                print(f"against {arguments.against}, {noun}: " + ", ".join(f"{count} {kind}" for kind, count in counts))
+        print(f"\n{counted(gathered)}; {len(results.trials)} trials, {red} new. Pages:")
         print("\n".join(f"  {page}" for page in pages))
     return 0 if results.complete and not red and not results.unmatched else 1

@@ -18,8 +18,9 @@ from harness.casefile.expressions import axis, identity
 Row = Mapping[str, Any]
 
 FAMILY, SUBJECT, DTYPE = "family", "subject", "dtype"
+RELEASES = ("reference_version", "subject_version")
 # Where a trial comes from explains less than any of its values.
-_ORIGINS = frozenset({FAMILY, SUBJECT, DTYPE})
+_ORIGINS = frozenset({FAMILY, SUBJECT, DTYPE, *RELEASES})
 _MOST_CONSTANTS = 24
 # How many partial formulas are kept where no formula of three atoms fits exactly.
 _BEAM = (120, 50, 30)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from types import MappingProxyType
 
+from harness.classes import DivergenceClass, facts
 from harness.ledger.claims import ClaimRow, ledger
 from harness.ledger.findings import Finding
 from harness.matrix import divergence_matrix, frame
 from harness.records import Results, write_atomic
 from harness.report.render import html, markdown
 from harness.report.view import build
+
+_CLASS_COLUMNS = (
+    *("id", "status", "layer", "verdict", "tensor", "looks", "trials", "of", "condition", "wrong", "when"),
+    *("families", "subjects", "dtypes", "known", "says", "smallest", "reproducer"),
+)
 
 
 def write(
@@ -23,7 +29,7 @@ def write(
     against: Results | None = None,
     found: Mapping[str, Finding] = MappingProxyType({}),
 ) -> tuple[Path, ...]:
-    """Write ``report.html``, ``report.md``, ``matrix.csv`` and ``claims.csv`` into a folder, and return their paths.
+    """Write the pages and tables into a folder, and return their paths.
 
     With older results in ``against``, the pages also tell what is new and what is fixed since then. The conditions of
     conditional claims are in ``found``.
@@ -34,6 +40,7 @@ def write(
         "report.md": markdown(view),
         "matrix.csv": matrix_csv(results),
         "claims.csv": claims_csv(results, found),
+        "classes.csv": classes_csv(row.found for row in view.classes),
     }
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -46,6 +53,17 @@ def matrix_csv(results: Results) -> str:
     """The divergence matrix by layer, family, subject, its version and dtype."""
     matrix = divergence_matrix(frame(results), by=("subject", "subject_version", "dtype"))
     return str(matrix.to_csv(lineterminator="\n", float_format="%.6g"))
+
+
+def classes_csv(found: Iterable[DivergenceClass]) -> str:
+    """The classes of divergences, one line each, the red ones first."""
+    page = io.StringIO()
+    table = csv.DictWriter(page, _CLASS_COLUMNS, lineterminator="\n")
+    table.writeheader()
+    for each in found:
+        shown = facts(each)
+        table.writerow({name: " ".join(value) if isinstance(value, tuple) else value for name, value in shown.items()})
+    return page.getvalue()
 
 
 def claims_csv(results: Results, found: Mapping[str, Finding] = MappingProxyType({})) -> str:

@@ -1,11 +1,14 @@
-"""What is different from older results: newly divergent, fixed, and no longer measured trials."""
+"""What is different from older results: new and fixed classes; newly divergent, fixed and no longer measured trials."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from harness.classes import DivergenceClass, classes
+from harness.divergence import departs, signature
 from harness.ledger.claims import smallest
 from harness.matrix import diverges
 from harness.model import Verdict
@@ -30,10 +33,24 @@ class Change:
 
 
 @dataclass(frozen=True)
+class ClassChange:
+    """A class of divergences that came or went.
+
+    It is new if none of its trials had its signature before, whatever the classes were called and whoever knew of them;
+    it has gone if none has it any more: fixed, unless some of them diverge differently or none was measured.
+    """
+
+    kind: str
+    found: DivergenceClass
+
+
+@dataclass(frozen=True)
 class Changes:
     """All changes against the older results, which ``older`` names, and what was wrong with those."""
 
     older: str
+    class_counts: tuple[tuple[str, int], ...]
+    classes: tuple[ClassChange, ...]
     counts: tuple[tuple[str, int], ...]
     rows: tuple[Change, ...]
     problems: tuple[str, ...]
@@ -54,7 +71,20 @@ def changes(results: Results, against: Results) -> Changes:
         for (kind, layer, family, was, is_), trials in sorted(alike.items())
     )
     counts = tuple((kind, sum(row.count for row in rows if row.kind == kind)) for kind in _KINDS)
-    return Changes(describe(against), counts, rows, against.problems)
+    found = tuple(sorted(_class_changes(now, before), key=lambda each: _KINDS.index(each.kind)))
+    class_counts = tuple((kind, sum(each.kind == kind for each in found)) for kind in _KINDS)
+    return Changes(describe(against), class_counts, found, counts, rows, against.problems)
+
+
+def _class_changes(now: dict[str, Record], before: dict[str, Record]) -> Iterator[ClassChange]:
+    is_, was = ({id_: signature(trial) for id_, trial in each.items() if departs(trial)} for each in (now, before))
+    for each in classes(list(now.values())):
+        if not any(was.get(id_) == each.signature for id_ in each.trials):
+            yield ClassChange(NEW, each)
+    for each in classes(list(before.values())):
+        if not any(is_.get(id_) == each.signature for id_ in each.trials):
+            measured = any(Verdict(now[id_]["verdict"]).rated for id_ in each.trials if id_ in now)
+            yield ClassChange(CHANGED if is_.keys() & set(each.trials) else FIXED if measured else LOST, each)
 
 
 def describe(results: Results) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from harness.divergence import RED
 from harness.ledger.claims import smallest
 from harness.matrix import diverges, largest_difference, text
 from harness.records import Record
@@ -21,7 +22,6 @@ STATUS = {
     "as_expected": "as the case file expects",
     "not_run": "not run",
 }
-RED = frozenset({"new", "changed", "unexpected_pass"})
 _LONGEST_MESSAGE = 400
 _SIDES = ("reference", "subject")
 

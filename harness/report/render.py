@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from harness.matrix import text
 from harness.report.groups import STATUS
+from harness.report.picture import LEGEND, shade
 from harness.report.view import View
 
 MEANING = {
@@ -60,7 +61,8 @@ def _page(environment: Environment, template: str, view: View) -> str:
     environment.filters.update(
         number=_number, percent=_percent, shape=_shape, colour=_colour, words=_words, code=_code, cell=_cell, web=_web
     )
-    return environment.get_template(template).render(view=view, status=STATUS, meaning=MEANING)
+    environment.filters["shade"] = shade
+    return environment.get_template(template).render(view=view, status=STATUS, meaning=MEANING, legend=LEGEND)
 
 
 def _number(value: Any) -> str:

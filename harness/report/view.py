@@ -10,13 +10,16 @@ from typing import Any
 
 import pandas as pd
 
+from harness.classes import classes, counted
+from harness.divergence import RED
 from harness.ledger.claims import ClaimRow, ClaimVerdict, DocumentRow, Unchecked, by_document, ledger, unchecked
 from harness.ledger.findings import Finding
 from harness.matrix import diverges, frame, tally
 from harness.model import AGREEMENT, Verdict
 from harness.records import OUTPUT, Record, Results, check
 from harness.report.changes import Changes, changes, describe
-from harness.report.groups import RED, Group, anchor, gather, reason_of, version
+from harness.report.classrows import ClassRow, class_rows
+from harness.report.groups import Group, anchor, gather, reason_of, version
 
 _TARGET_COLUMNS = ("framework", "version", "device", "threads")
 _RUN_COLUMNS = ["time", "shard", "tier", "selected", "planned", "harness", "python", "platform"]
@@ -84,9 +87,12 @@ class View:
     """What the pages show. ``problems`` is empty exactly when the results are whole.
 
     ``verdict`` and ``matrix`` are about outputs; what else is checked has a sentence of its own, which may be empty.
+    Classes are of both; ``counted`` says how many there are, and the red ones come first.
     """
 
     title: str
+    counted: str
+    classes: tuple[ClassRow, ...]
     verdict: str
     checks: str
     notes: tuple[str, ...]
@@ -103,17 +109,30 @@ class View:
     coverage: tuple[Coverage, ...]
     provenance: tuple[Provenance, ...]
 
+    @property
+    def red(self) -> list[ClassRow]:
+        """Classes that nobody has accepted as they are."""
+        return [row for row in self.classes if row.found.red]
+
+    @property
+    def accepted(self) -> list[ClassRow]:
+        """The others."""
+        return [row for row in self.classes if not row.found.red]
+
 
 def build(
     results: Results, against: Results | None = None, found: Mapping[str, Finding] = MappingProxyType({})
 ) -> View:
     """Work out the page for these results and found conditions, and what is new or fixed since the older results."""
-    groups = gather(results.trials)
-    coverage = _coverage(results, {group.anchor for group in groups})
+    groups, gathered = gather(results.trials), classes(results.trials)
+    findings = class_rows(gathered, groups)
+    coverage = _coverage(results, {each.anchor for each in groups} | {each.anchor for each in findings})
     table = frame(results)
     rows, judged, outside = _matrix(table, groups), ledger(results, found), unchecked(results)
     return View(
         title=f"Conformance of {describe(results)}",
+        counted=f"{counted(gathered)}.",
+        classes=findings,
         verdict=verdict_sentence(results.trials),
         checks=checks_sentence(results.trials),
         notes=_notes(results),

@@ -21,7 +21,7 @@ class Ran:
     @property
     def ending(self) -> str:
         """How it ended, in words."""
-        return f"took longer than {LIMIT:.0f} s" if self.code is None else f"exited with {self.code}"
+        return "took too long" if self.code is None else f"exited with {self.code}"
 
 
 def run(text: str, limit: float = LIMIT) -> Ran:

@@ -85,7 +85,13 @@ class Exhibit:
         """The output that is to be looked at."""
         compared = self.record["comparisons"]
         names = [each["tensor"] for each in compared if each["verdict"] == self.record["verdict"]]
-        return str(names[0]).removesuffix(".shape") if names else "output"
+        return str(names[0]).removesuffix(".shape") if names and self.shows is not Shows.REFUSAL else "output"
+
+    @property
+    def differentiated(self) -> bool:
+        """Whether it is a derivative that differs, or only the way back that is refused."""
+        backward = self.record["error"] and self.record["error"]["phase"] == "backward"
+        return self.tensor.startswith("grad.") or (self.shows is Shows.REFUSAL and bool(backward))
 
     @property
     def refusing(self) -> str:

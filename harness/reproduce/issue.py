@@ -95,8 +95,13 @@ def _actual(exhibit: Exhibit) -> str:
         lane = "whole numbers, no tolerance" if exhibit.exact else "reals, beyond the bound of rounding"
         text += f" {first['mismatched']} of {first['size']} elements differ, by up to {first['max_abs']:.6g} ({lane})."
     if exhibit.record["error"] and exhibit.shows is not Shows.MISFIT:
-        text += f" The message: {exhibit.record['error']['message'].strip().partition(chr(10))[0][:300]}"
+        text += f" The message: {_first_line(exhibit.record['error']['message'])}"
     return text
+
+
+def _first_line(message: str) -> str:
+    """The first line of a message that says something: frameworks draw rules too."""
+    return next((line for line in message.splitlines() if line.strip("- ")), "")[:300]
 
 
 def _shape(exhibit: Exhibit, side: str) -> str:

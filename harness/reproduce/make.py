@@ -17,6 +17,9 @@ from harness.reproduce.find import Found
 from harness.reproduce.smallest import Ask, Smallest, lane, smallest
 from harness.shrink import USUAL, Limits
 
+# What runs both sides.
+_RUN = frozenset(Shows) - {Shows.SIGNATURE, Shows.STATE, Shows.MISFIT}
+
 
 @dataclass(frozen=True)
 class Made:
@@ -50,11 +53,11 @@ def make(found: Found, ask: Ask, open_backend: Open, limits: Limits | None = USU
     if not worth_showing(record):
         raise HarnessError(f"{found.trial.id}: no divergence: {record['verdict']}, as the case file says")
     seen = shows(case, record)
-    if seen is None:
+    reason = _unshowable(case, record) if seen is None or seen in _RUN else ""
+    if seen is None or reason:
         name = found.trial.id.split("/", 2)[2]
         again = shlex.join(["python", "-m", "pytest", f"{found.file.path}::{found.family.name}::{name}"])
-        what = record["verdict"] if str(case.check) == "output" else f"a check of {record['check']}"
-        raise HarnessError(f"{found.trial.id}: no program is written for {what}; this runs it again: {again}")
+        raise HarnessError(f"{found.trial.id}: no program is written for {reason}; this runs it again: {again}")
     shrunk = None
     if limits is not None and seen not in (Shows.SIGNATURE, Shows.STATE):
         shrunk = smallest(found.family, row, record, ask, limits)
@@ -77,6 +80,22 @@ def _way(found: Found, shrunk: Smallest | None) -> str:
     start, end = (", ".join([*size, *values]) for size, values in zip(sizes, given, strict=True))
     words = f"shrunk from {start} to {end}" if changed else f"nothing simpler than {start} shows it"
     return f"{words} in {shrunk.runs} runs" + ("" if shrunk.finished else ", where the search was stopped")
+
+
+def _unshowable(case: Case, record: Record) -> str:
+    """Why no program is written; empty if one can be."""
+    if str(case.check) != "output":
+        return f"a check of {record['check']}"
+    differing = [each for each in record["comparisons"] if each["verdict"] == record["verdict"]][:1]
+    if any(each.get("against") for each in differing):
+        return "two modes of a framework that are held against each other"
+    if any(each["tensor"].startswith("grad2.") for each in differing):
+        return "second derivatives"
+    if any(each.dtype for each in case.fillings.values()):
+        return "tensors of dtypes of their own"
+    if record["dtype"] == "bfloat16" and not record["error"]:
+        return "values in bfloat16, which NumPy has not got"
+    return str(record["verdict"]) if record["verdict"] in ("crash", "timeout", "weak", "not_run") else ""
 
 
 def _setting(trial: Trial, record: Record, open_backend: Open) -> Setting:

@@ -290,7 +290,7 @@ SCHEMA = [
         "unknown dtype in a block list",
         "families.kernels.dtypes.1",
         "unknown value 'bfloat'",
-        "did you mean 'float64'?",
+        "did you mean 'bfloat16'?",
         in_family("dtypes:\n      - float32\n      - §bfloat"),
     ),
     mistake(

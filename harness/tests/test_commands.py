@@ -68,10 +68,30 @@ def _results(folder: Path, *, red: bool) -> Path:
 def test_report_writes_pages_and_says_what_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(_results(tmp_path, red=False)), "-o", str(tmp_path / "out")]) == 0
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["claims.csv", "matrix.csv", "report.html", "report.md"]
+    assert names == ["claims.csv", "classes.csv", "matrix.csv", "report.html", "report.md"]
     capsys.readouterr()
     assert main(["report", str(_results(tmp_path, red=True)), "-o", str(tmp_path / "out"), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["new"] == 1
+
+
+def test_report_counts_classes_before_trials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    new = [sample.trial(1), sample.divergent(2), sample.divergent(4), sample.known(3, family="pad")]
+    sample.store(tmp_path / "new", new)
+    sample.store(tmp_path / "old", [sample.trial(1), sample.trial(2), sample.divergent(9, family="gone")])
+    command = ["report", str(tmp_path / "new"), "-o", str(tmp_path / "out")]
+    assert main([*command, "--against", str(tmp_path / "old")]) == 1
+    out = capsys.readouterr().out
+    old = f"against {tmp_path / 'old'}"
+    assert f"{old}, classes: 2 new, 0 fixed, 0 diverges differently, 1 no longer measured" in out
+    assert out.index(f"{old}, classes") < out.index(f"{old}, trials: 3 new")
+    assert "1 new class (2 trials), 1 known class (1 trial); 4 trials, 2 new. Pages:" in out
+    main([*command, "--json"])
+    found = json.loads(capsys.readouterr().out)["classes"]
+    assert [(each["status"], each["trials"], each["when"], each["known"]) for each in found] == [
+        ("new", 2, "when k != 1", ""),
+        ("known", 1, "in every trial", "CONV-1"),
+    ]
+    assert found[0]["smallest"] == new[1]["trial"] and found[0]["reproducer"] == new[1]["reproducer"]
 
 
 def test_claims_prints_one_json_document(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,9 @@ ADAPTERS = frozenset(module for module in FILES if ".adapter_" in module)
 RUNNING = rooms(
     *(
         "runner",
+        "lane",
         "adjudicate",
+        "fills",
         "session",
         "plugin",
         "recorder",
@@ -113,7 +115,7 @@ def test_no_room_imports_an_adapter(module: str) -> None:
 @pytest.mark.parametrize("module", sorted(rooms("backends") - {"harness.backends.targets"}))
 def test_backends_know_the_protocol_and_no_more(module: str) -> None:
     allowed = {f"harness.backends.{name}" for name in ("pipeline", "convolution")}
-    assert OWN[module] <= allowed | {"harness.protocol", "harness.model", "harness.errors"}
+    assert OWN[module] <= allowed | {"harness.protocol", "harness.dtypes", "harness.model", "harness.errors"}
 
 
 def test_targets_know_backends_and_records_only() -> None:
@@ -121,17 +123,27 @@ def test_targets_know_backends_and_records_only() -> None:
     assert OWN["harness.backends.targets"] <= allowed
 
 
-JUDGES = rooms("compare", "tolerance", "mutants", "diagnose")
+JUDGES = rooms("compare", "tolerance", "mutants", "diagnosis")
 
 
 @pytest.mark.parametrize("module", sorted(JUDGES))
 def test_who_judges_sees_arrays_and_records_only(module: str) -> None:
-    assert OWN[module] <= JUDGES | {"harness.model"}
+    assert OWN[module] <= JUDGES | {"harness.model", "harness.dtypes"}
 
 
-@pytest.mark.parametrize("module", sorted(rooms("matrix", "report", "records", "ledger.claims", "ledger.findings")))
+# The language of conditions is pure; to speak it is not to read a case file.
+READING = rooms("casefile") - {"harness.casefile.expressions"}
+PAGES = rooms("matrix", "report", "records", "divergence", "classes", "ledger.claims", "ledger.findings")
+
+
+@pytest.mark.parametrize("module", sorted(PAGES))
 def test_pages_are_made_of_records_alone(module: str) -> None:
-    assert not reached(module) & (RUNNING | JUDGES | ADAPTERS | rooms("backends.targets", "casefile"))
+    assert not reached(module) & (RUNNING | JUDGES | ADAPTERS | READING | rooms("backends.targets"))
+
+
+@pytest.mark.parametrize("module", sorted(rooms("divergence", "classes", "ledger.separate")))
+def test_classes_know_nothing_of_pages_and_files(module: str) -> None:
+    assert not reached(module) & rooms("report", "matrix", "known", "summary", "commands")
 
 
 @pytest.mark.parametrize("module", sorted(rooms("casefile")))
@@ -145,7 +157,7 @@ def test_conditions_are_learned_from_values_alone() -> None:
 
 def test_what_is_asked_of_the_frameworks_is_decided_without_them() -> None:
     allowed = rooms("casefile", "ledger.conditions", "ledger.findings", "records", "model", "errors", "protocol")
-    assert reached("harness.ledger.probe") <= allowed
+    assert reached("harness.ledger.probe") <= allowed | rooms("dtypes")
 
 
 def test_shrinking_and_writing_code_know_no_framework_and_no_runner() -> None:

@@ -374,6 +374,24 @@ def test_an_empty_list_accepts_nothing(tmp_path: Path) -> None:
             "expected a list of family names",
             'found "valid"',
         ),
+        (
+            [("[float32]", "[§float23]")],
+            "known.0.dtypes.0",
+            "unknown value 'float23'",
+            "did you mean 'float32'?",
+        ),
+        (
+            [("[mindspore@cpu]", "[mindspore@cpu, §mindspore@cup]")],
+            "known.0.subjects.1",
+            "target 'mindspore@cup': unknown device (did you mean 'cpu'?)",
+            "",
+        ),
+        (
+            [("[mindspore@cpu]", "[§mindspore]")],
+            "known.0.subjects.0",
+            "target 'mindspore': expected framework@device[:mode], as in mindspore@cpu",
+            "",
+        ),
         ([("known:\n", "§knwon:\n")], "knwon", "unknown key", "did you mean 'known'?"),
     ],
 )

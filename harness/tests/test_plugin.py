@@ -244,9 +244,7 @@ def test_a_failure_starts_with_its_reason_and_ends_with_its_reproducer(project: 
     failure = ElementTree.parse(project.path / "junit.xml").getroot().find(".//failure")
     assert failure is not None and failure.text
     first, *_, last = failure.text.splitlines()
-    assert first.startswith(
-        "new divergence: Affine: expected equal, got value; the subject's output is the reference's"
-    )
+    assert first.startswith("new divergence: Affine: expected equal, got value; mini's output is honest's")
     assert last == project.trials["affine/wrong/ci=3"]["reproducer"]
     assert last.startswith("python -m harness compare 'honest.Linear(ci=3, co=3)' 'mini.Shifted(ci=3, co=3)'")
     assert "off        subject" in failure.text

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.classes import classes
 from harness.ledger.claims import conditional
 from harness.ledger.findings import Finding, State
 from harness.matrix import frame
@@ -16,6 +17,7 @@ from harness.records import Results, merge
 from harness.report import write
 from harness.report.changes import ABSENT, CHANGED, FIXED, LOST, NEW, changes
 from harness.report.groups import gather
+from harness.report.picture import picture, shade
 from harness.report.render import html, markdown
 from harness.report.view import build, checks_sentence, verdict_sentence
 from harness.tests.sample import (
@@ -109,9 +111,9 @@ def test_what_the_first_sentence_leaves_out_follows_it(tmp_path: Path) -> None:
     assert "-k same" in notes[4]
 
 
-def test_four_files_are_written_and_nothing_else(tmp_path: Path, mixed: Results) -> None:
+def test_five_files_are_written_and_nothing_else(tmp_path: Path, mixed: Results) -> None:
     paths = write(mixed, tmp_path / "out")
-    assert [path.name for path in paths] == ["report.html", "report.md", "matrix.csv", "claims.csv"]
+    assert [path.name for path in paths] == ["report.html", "report.md", "matrix.csv", "claims.csv", "classes.csv"]
     assert sorted(paths) == sorted((tmp_path / "out").iterdir())
     matrix = list(csv.DictReader(paths[2].read_text().splitlines()))
     assert [(row["family"], row["subject"], row["diverging"]) for row in matrix] == [
@@ -136,7 +138,7 @@ def test_the_page_stands_alone_and_its_links_lead_somewhere(mixed: Results) -> N
     page = Page(html(build(mixed, mixed)))
     assert not {"script", "link", "img", "iframe", "object", "base"} & set(page.seen)
     outside = [link for link in page.links if not link.startswith("#")]
-    assert outside == [KNOWN["link"]]
+    assert set(outside) == {KNOWN["link"]}
     assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.anchors)
     assert len(page.anchors) == len(set(page.anchors))
 
@@ -302,6 +304,126 @@ def test_the_pages_tell_the_changes(tmp_path: Path) -> None:
         assert "Since mindspore 2.10.0 against torch 2.13.0" in page
         assert "fixed 1" in " ".join(page.split())
         assert "The older results are INCOMPLETE" in page
+
+
+def one_line(page: str) -> str:
+    return " ".join(page.split())
+
+
+DRAWN = {"diagnosis": {"kind": "shifted", "says": "shifted by one", "picture": ["..0", ".9!"]}}
+
+
+def test_classes_are_counted_first_and_red_ones_stand_before_the_matrix(tmp_path: Path) -> None:
+    trials = [trial(1), divergent(2), divergent(4), known(2, family="pad"), known(4, family="pad")]
+    view = build(results(tmp_path, trials))
+    assert view.counted == "1 new class (2 trials), 1 known class (2 trials)."
+    assert [len(view.red), len(view.accepted)] == [1, 1]
+    parts = (view.counted, view.verdict, "when k != 1")
+    for page, later in (
+        (html(view), ['id="matrix"', 'id="known-classes"']),
+        (markdown(view), ["## Matrix", "## Known classes"]),
+    ):
+        places = [page.index(part) for part in (*parts, *later)]
+        assert places == sorted(places)
+        assert "of same" in page or "in same" in page
+    assert "New classes" not in html(build(results(tmp_path / "calm", [trial(1), known(2)])))
+    assert "Known classes" not in html(build(results(tmp_path / "red", [trial(1), divergent(2)])))
+
+
+def test_a_class_leads_to_its_smallest_trial_and_tells_how_to_see_it(mixed: Results) -> None:
+    view = build(mixed)
+    page = Page(html(view))
+    [row] = view.red
+    assert (row.found.families, row.found.reproducer) == (("pad",), divergent(2)["reproducer"])
+    assert row.group in page.anchors and row.anchor in page.anchors
+    assert page.words.count(row.found.reproducer) == 2
+    [row] = view.accepted
+    assert (row.reason, row.link) == (KNOWN["reason"], KNOWN["link"])
+    assert page.words.count(row.found.reproducer) == 1  # where the smallest trial is told in full
+
+
+def test_the_picture_of_a_difference_is_made_of_coloured_cells_and_told_in_words(tmp_path: Path) -> None:
+    source = html(build(results(tmp_path, [trial(1), divergent(2, **DRAWN)])))
+    page = Page(source)
+    assert "3 of 6 cells differ" in page.words
+    cells = re.findall(r'<td bgcolor="(#\w+)" width="6" height="6"></td>', source)
+    assert cells == [shade(cell) for cell in "..0.9!"]
+    assert len(set(cells)) == 4
+    assert source.count("not finite, or missing") == 1
+    assert "not finite" not in html(build(results(tmp_path / "plain", [trial(1), divergent(2), known(3)])))
+    assert source.count("<table") == source.count("<caption>")
+
+
+@pytest.mark.parametrize("drawn", [None, [], "..0", [1, 2], ["..<script>"], ["", ""], {"rows": ["."]}])
+def test_what_is_no_picture_is_not_shown(drawn: object) -> None:
+    assert picture({"diagnosis": {"kind": "x", "says": "x", "picture": drawn}}) is None
+    assert picture({"diagnosis": None}) is None and picture({}) is None
+
+
+def test_a_picture_is_cut_to_its_size() -> None:
+    drawn = picture({"diagnosis": {"picture": ["." * 40] * 20}})
+    assert drawn is not None
+    assert [len(drawn.rows), *map(len, drawn.rows)] == [12, *[32] * 12]
+
+
+def test_classes_stand_in_a_table_of_their_own(tmp_path: Path) -> None:
+    trials = [trial(1), divergent(2), divergent(4), known(6, 2), known(7, 2)]
+    paths = write(results(tmp_path / "in", trials), tmp_path / "out")
+    table = list(csv.DictReader(paths[-1].read_text().splitlines()))
+    assert [(row["status"], row["layer"], row["verdict"], row["tensor"], row["looks"]) for row in table] == [
+        ("new", "Conv2d", "value", "output", "shifted"),
+        ("known", "Conv2d", "value", "output", "shifted"),
+    ]
+    assert [(row["trials"], row["of"], row["wrong"], row["known"]) for row in table] == [
+        ("2", "5", "0", ""),
+        ("2", "5", "0", "CONV-1"),
+    ]
+    assert table[0]["condition"] and table[0]["when"] == f"when {table[0]['condition']}"
+    assert table[0]["smallest"] == trials[1]["trial"] and table[0]["reproducer"] == trials[1]["reproducer"]
+    assert [row["id"] for row in table] == [each.id for each in classes(trials)]
+
+
+def test_classes_that_came_or_went_are_changes(tmp_path: Path) -> None:
+    border = {"diagnosis": {"kind": "border", "says": "only the border"}}
+    before = [
+        divergent(1),
+        divergent(2),
+        *(known(k, family="stays") for k in (1, 2)),
+        known(1, family="goes", **border),
+    ]
+    before += [divergent(1, family="turns"), known(1, family="lost", layer="Conv1d")]
+    after = [
+        trial(1),
+        trial(2),
+        divergent(1, family="stays", s=1),
+        divergent(3, family="stays"),
+        trial(1, family="goes"),
+    ]
+    after += [divergent(1, family="turns", **border), divergent(1, family="fresh", verdict="shape", diagnosis=None)]
+    found = changes(results(tmp_path / "b", after), results(tmp_path / "a", before))
+    assert [(each.kind, each.found.families) for each in found.classes] == [
+        (NEW, ("fresh",)),
+        (NEW, ("turns",)),
+        (FIXED, ("goes",)),
+        (CHANGED, ("same", "turns")),
+        (LOST, ("lost",)),
+    ]
+    assert dict(found.class_counts) == {NEW: 2, FIXED: 1, CHANGED: 1, LOST: 1}
+
+
+def test_a_class_that_has_become_known_is_neither_new_nor_fixed(tmp_path: Path) -> None:
+    before, after = [trial(1), divergent(2), divergent(4)], [trial(1), known(2), known(4), known(6)]
+    assert changes(results(tmp_path / "b", after), results(tmp_path / "a", before)).classes == ()
+
+
+def test_the_pages_tell_classes_that_came_and_went(tmp_path: Path) -> None:
+    view = build(results(tmp_path / "b", [trial(2), known(3)]), results(tmp_path / "a", [divergent(2), trial(3)]))
+    assert view.changes is not None
+    assert [each.kind for each in view.changes.classes] == [NEW, FIXED]
+    for page in (html(view), markdown(view)):
+        assert "classes: new 1, fixed 1, diverges differently 0, no longer measured 0; trials:" in " ".join(
+            page.split()
+        )
 
 
 def test_a_target_that_did_not_run_has_no_part_in_the_title(mixed: Results) -> None:

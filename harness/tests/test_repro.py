@@ -17,6 +17,7 @@ from harness.__main__ import main
 from harness.backends import targets
 from harness.reproduce import bare
 from harness.reproduce.bare import Ran
+from harness.reproduce.smallest import recognised
 from harness.tests import mini, sample
 from harness.tests.test_frameworks import ROOT
 
@@ -82,10 +83,10 @@ def repro(capsys: pytest.CaptureFixture[str], trial: str, *arguments: str) -> tu
     [
         ("Shifted", "", "mini's output is honest's shifted by"),
         ("Flipped", "", "flipped"),
-        ("NaN", "", "elements differ"),
-        ("WrongShape", "", "mini's output stops before honest's end: axis 3 by -1"),
+        ("NaN", "", "mini's output has NaN in"),
+        ("WrongShape", "", "mini's output is honest's without 1 at the end of axis 3"),
         ("WrongDtype", "", "the dtypes of the results differ"),
-        ("HalfCast", "", "elements differ"),
+        ("HalfCast", "", "mini's output is honest's rounded to float16"),
         ("Raises", ", at: construct", "mini refuses the call at construct with ValueError, honest does not"),
         ("Raises", ", at: call", "mini refuses the call at call with RuntimeError, honest does not"),
         ("Raises", ", at: load", "honest's weights do not fit mini's layer"),
@@ -108,6 +109,8 @@ def test_what_a_layer_does_wrong_is_shown(
     assert "n=1" in found["smallest"]
     mended = found["script"].replace(f"mini.{call}(", "mini.Linear(")
     assert run(re.sub(r', at="\w+"', "", mended)).code == 0
+    if "refuses" in says:
+        assert run(found["script"].replace("honest.Linear(", "honest.Picky(")).code == 0, "both refuse"
 
 
 def test_a_difference_of_rounding_is_shown_by_its_own_rule(
@@ -117,7 +120,7 @@ def test_a_difference_of_rounding_is_shown_by_its_own_rule(
     trial = case_file(tmp_path, "HalfCast", rest=", lanes: [rounding]")
     code, found = repro(capsys, trial)
     assert (code, found["record"]["comparisons"][0]["lane"]) == (0, "rounding")
-    [measured] = found["record"]["comparisons"]
+    measured = found["record"]["comparisons"][0]
     assert f"{measured['mismatched']} of {measured['size']} elements are out of bounds" in found["printed"]
     assert {"truth = numpy.array", "bound = numpy.array"} <= set(re.findall(r"\w+ = numpy.array", found["script"]))
     assert run(found["script"].replace("mini.HalfCast(", "mini.Linear(")).code == 0
@@ -135,9 +138,12 @@ def test_too_many_values_are_drawn(
     assert "default_rng(0)  # too many values to write out" in found["script"]
     assert "(9, 2, 5, 20)" in found["script"]
     assert run(found["script"].replace("mini.Shifted(", "mini.Linear(")).code == 0
+    assert "<= " not in found["script"], "whole numbers have no bound"
     rounding = case_file(tmp_path, "HalfCast", rest=", lanes: [rounding], values: {n: 9, ci: 20}")
     code, found = repro(capsys, rounding, "--no-shrink")
     assert code == 0 and "uniform(-1, 1, (9, 2, 5, 20))" in found["script"]
+    bound = re.search(r"<= ([\d.e-]+)\)", found["script"])
+    assert bound and 1e-6 < float(bound[1]) < 1e-4
     assert run(found["script"].replace("mini.HalfCast(", "mini.Linear(")).code == 0
 
 
@@ -274,7 +280,7 @@ def test_a_file_is_replaced_when_all_is_written(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.splitlines() == [
-        "shrunk from 2x2x5x4 to 1x1x1x2 in 6 runs",
+        "shrunk from 2x2x5x4 to 1x2x1x3 in 6 runs",
         "written: out.py",
         "the program was run here, and exited with 1",
     ]
@@ -344,7 +350,9 @@ def test_a_report_has_all_that_a_tracker_asks_for(
     trial = case_file(tmp_path, "Shifted")
     assert main(["repro", trial, "--reference", "honest@cpu", "--issue", "-o", "issue.md"]) == 0
     text = (tmp_path / "issue.md").read_text()
-    assert text.startswith("# honest.Linear and mini.Shifted: mini's output is honest's shifted by -1 along axis 3\n")
+    assert text.startswith(
+        "# honest.Linear and mini.Shifted: mini's output is honest's shifted by +1 along axis 3, going round\n"
+    )
     script = text.split("```python\n")[1].split("```")[0]
     assert run(script).output.strip() == text.split("```text\n")[1].split("```")[0].strip()
     for words in (
@@ -360,3 +368,33 @@ def test_a_report_has_all_that_a_tracker_asks_for(
         f"Trial `{trial}`, made smaller: `layer/f/n=1",
     ):
         assert words in text, words
+
+
+def test_sides_that_differ_as_the_document_says_are_shown_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, found = repro(capsys, case_file(tmp_path, "Shifted", expect="different"))
+    assert (code, found["exit_code"], found["record"]["as_expected"]) == (0, 1, True)
+
+
+def test_a_refusal_is_recognised_by_its_words_and_not_by_its_numbers() -> None:
+    def of(message: str, **changes: Any) -> object:
+        error = {"side": "subject", "phase": "call", "type": "ValueError", "message": message}
+        return recognised(sample.trial(verdict="rejected_by_subject", error=error, undocumented="", **changes))
+
+    assert of("k has to be below 4, is 7") == of("k has to be below 2, is 3")
+    assert of("one of {'a', 'b'}") == of("one of {'b', 'a'}")
+    assert of("k has to be below 4, is 7") != of("s has to be below 4, is 7")
+    assert of("no", as_expected=False) != of("no", as_expected=True)
+
+
+def test_a_program_is_run_where_nothing_of_ours_is_in_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    (tmp_path / "beside.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    ran = bare.run("import beside")
+    assert ran.code == 1 and "No module named 'beside'" in ran.output
+    assert bare.run("print('a'); raise SystemExit(3)") == Ran(3, "a\n")
+    assert bare.run("import time; time.sleep(60)", limit=0.5).ending == "took too long"

@@ -60,11 +60,11 @@ def test_a_right_layer_agrees_in_both_lanes(layer: str, dtype: str) -> None:
 
 
 WRONG = [
-    ("NoBias", "Scale", Verdict.VALUE, "offset"),
+    ("NoBias", "Scale", Verdict.VALUE, "bias_missing"),
     ("Transposed", "Linear", Verdict.VALUE, "other"),
     ("Shifted", "Linear", Verdict.VALUE, "shifted"),
     ("Flipped", "Linear", Verdict.VALUE, "flipped"),
-    ("NaN", "Linear", Verdict.VALUE, "border"),
+    ("NaN", "Linear", Verdict.VALUE, "nonfinite"),
     ("WrongShape", "Linear", Verdict.SHAPE, "cropped"),
     ("WrongDtype", "Linear", Verdict.DTYPE, None),
 ]

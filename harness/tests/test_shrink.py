@@ -32,6 +32,17 @@ def test_the_first_names_are_tried_first() -> None:
     assert shrink({"a": 6, "b": 6}, {"b": smaller, "a": smaller}, judge).row == {"a": 6, "b": 0}
 
 
+def test_a_name_is_simplified_as_far_as_it_goes_before_the_next() -> None:
+    tried: list[str] = []
+
+    def judge(row: Mapping[str, Any]) -> bool:
+        tried.append("a" if row["b"] == 9 else "b")
+        return bool(row["a"] >= 3 and row["b"] >= 3)
+
+    shrink({"a": 40, "b": 9}, NUMBERS, judge)
+    assert tried == sorted(tried)
+
+
 def test_it_is_the_same_every_time_and_tries_nothing_twice() -> None:
     tried: list[str] = []
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from harness.backends.pipeline import PipelineBackend
+from harness.backends.pipeline import Gradients, PipelineBackend, Point
 
 Array = np.ndarray[Any, Any]
 
@@ -152,6 +152,10 @@ class MiniatureBackend(PipelineBackend):
     def to_tensor(self, array: Array) -> Array:
         return array.copy()
 
+    def to_array(self, tensor: Any) -> Array:
+        array: Array = tensor
+        return array
+
     def to_arrays(self, output: Any) -> dict[str, Array]:
         fetched = output() if callable(output) else output
         return fetched if isinstance(fetched, dict) else {"output": fetched}
@@ -166,6 +170,31 @@ class MiniatureBackend(PipelineBackend):
         value: Array = layer.state[name]
         return value
 
+    def gradients(self, run: Callable[..., Any], layer: Any, point: Point) -> Gradients:
+        """By differences, which are exact for layers that are affine in each tensor; in float64."""
+        state = getattr(layer, "state", {})
+        inputs = [array.astype(np.float64) for array in point.inputs]
+
+        def weighted(given: Sequence[Array]) -> float:
+            return float((self.to_arrays(run(*given))["output"].astype(np.float64) * point.cotangent).sum())
+
+        def directional() -> float:
+            return weighted([a + v for a, v in zip(inputs, point.tangents, strict=True)]) - weighted(inputs)
+
+        if state:
+            layer.state = {name: array.astype(np.float64) for name, array in state.items()}
+        by_input = [_differences(array, lambda: weighted(inputs), array.dtype) for array in inputs]
+        found = Gradients(
+            [each.astype(array.dtype) for each, array in zip(by_input, point.inputs, strict=True)],
+            {name: _differences(layer.state[name], lambda: weighted(inputs), state[name].dtype) for name in state},
+            {name: _differences(layer.state[name], directional, state[name].dtype) for name in state}
+            if point.tangents
+            else {},
+        )
+        if state:
+            layer.state = state
+        return found
+
     def seed(self, seed: int) -> None:
         np.random.seed(seed)
 
@@ -178,6 +207,16 @@ class MiniatureBackend(PipelineBackend):
         for name, array in state.items():
             self.assign(layer, name, array)
         return None
+
+
+def _differences(array: Array, scalar: Callable[[], float], dtype: np.dtype[Any]) -> Array:
+    """How much the scalar grows with each element of the array, which is changed in place and back."""
+    start, found = scalar(), np.empty(array.shape)
+    for place in np.ndindex(array.shape):
+        before, array[place] = array[place], array[place] + 1
+        found[place] = scalar() - start
+        array[place] = before
+    return found.astype(dtype)
 
 
 class Adapter(MiniatureBackend):
