@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,7 +107,7 @@ class Appointment:
         return self.terms["output"].shape
 
 
-def appoint(case: Case, framework: str, adjudicators: tuple[Adjudicator, ...]) -> Appointment | None:
+def appoint(case: Case, framework: str, adjudicators: Iterable[Adjudicator]) -> Appointment | None:
     """The first adjudicator, in order of preference, that can compute the framework's calls; the same for all lanes.
 
     One that can differentiate them as well is preferred, where that is asked for.

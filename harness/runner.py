@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from harness import checks
-from harness.adjudicate import Adjudicator, NotASum, Question, appoint, settle, unjudged
+from harness.adjudicate import Adjudicator, NotASum, Question, Setting, appoint, settle, unjudged
 from harness.backends import targets
 from harness.compare import Judge
 from harness.diagnosis import Diagnosis, Evidence, diagnose
@@ -39,13 +39,8 @@ def run(trial: Trial, open_backend: Open, lanes: Sequence[Lane] = tuple(Lane)) -
 
 
 def _run(trial: Trial, open_backend: Open, lanes: Sequence[Lane]) -> Outcome:
-    framework = trial.reference.framework
-    appointed = appoint(trial.case, framework, _adjudicators(trial, open_backend))
     reports: list[LaneReport] = []
-    for lane in (each for each in trial.case.lanes if each in lanes):
-        setting = settle(Question(trial.case, framework, lane, trial.dtype), appointed)
-        if setting is None:
-            continue
+    for setting in settings(trial, open_backend, lanes):
         report = observe(trial, setting, open_backend)
         reports.append(report)
         if report.failures:
@@ -53,11 +48,20 @@ def _run(trial: Trial, open_backend: Open, lanes: Sequence[Lane]) -> Outcome:
     return _outcome(trial, reports or [_rejections(trial, open_backend)])
 
 
-def _adjudicators(trial: Trial, open_backend: Open) -> tuple[Adjudicator, ...]:
-    independent = Adjudicator("numpy", open_backend(Target("numpy", "cpu")), np.int64)
+def settings(trial: Trial, open_backend: Open, lanes: Sequence[Lane]) -> Iterator[Setting]:
+    """What each of these lanes is run and judged with; none for a lane that says nothing here."""
+    framework = trial.reference.framework
+    appointed = appoint(trial.case, framework, _adjudicators(trial, open_backend))
+    for lane in (each for each in trial.case.lanes if each in lanes):
+        setting = settle(Question(trial.case, framework, lane, trial.dtype), appointed)
+        if setting is not None:
+            yield setting
+
+
+def _adjudicators(trial: Trial, open_backend: Open) -> Iterator[Adjudicator]:
+    yield Adjudicator("numpy", open_backend(Target("numpy", "cpu")), np.int64)
     # Not independent of the reference, and named so; better than no bound at all.
-    fallback = Adjudicator(f"{trial.reference} float64", open_backend(trial.reference), np.float64)
-    return independent, fallback
+    yield Adjudicator(f"{trial.reference} float64", open_backend(trial.reference), np.float64)
 
 
 def _rejections(trial: Trial, open_backend: Open) -> LaneReport:

@@ -27,6 +27,24 @@ DIALECT = {
     "array": "{tensor}.asnumpy()",
     "read": "{layer}.{name}.asnumpy()",
     "write": "{layer}.{name}.set_data(mindspore.Tensor({array}))",
+    "shapes": "{{name: tuple(each.shape) for name, each in {layer}.parameters_and_names()}}",
+    "cast": "[each.set_dtype(mindspore.{dtype}) for each in {layer}.get_parameters()]",
+    "set_data.entry": "{layer}.{name}.set_data(mindspore.Tensor({array}))",
+    "load_param_into_net": "mindspore.load_param_into_net({layer}, {{{entries}}})",
+    "load_param_into_net.entry": '"{name}": mindspore.Parameter(mindspore.Tensor({array}), name="{name}")',
+    "constructor.entry": "{name}_init=mindspore.Tensor({array})",
+    "setup": "mindspore.runtime.launch_blocking()  # so that an error is raised where it arises",
+    "setup.graph": "mindspore.set_context(mode=mindspore.GRAPH_MODE)",
+    "tensor.bfloat16": "mindspore.Tensor({array}, mindspore.bfloat16)",
+    "array.bfloat16": "{tensor}.float().asnumpy()",
+    "backward": "derive = mindspore.ops.GradOperation(get_all=True, get_by_list=True, sens_param=True)\n"
+    "weights = mindspore.ParameterTuple({layer}.parameters_dict().values())\n"
+    "by_input, by_state = derive({forward}, weights)({tensors}, {cotangent})",
+    "backward.stateless": "by_input = mindspore.ops.GradOperation(get_all=True, sens_param=True)({forward})"
+    "({tensors}, {cotangent})",
+    "grad.input": "by_input[{index}].asnumpy()",
+    "grad.state": 'dict(zip({layer}.parameters_dict(), by_state))["{name}"].asnumpy()',
+    "called": "construct",
 }
 # By these words MindSpore says that a computation or a dtype has no kernel on the device.
 LACKING = (
@@ -99,7 +117,7 @@ class _Compiled:
 class Adapter(PipelineBackend):
     """MindSpore on the CPU: PyNative, or compiled graphs. Launches are blocking: an error belongs to its own trial."""
 
-    CALLED = "construct"
+    CALLED = DIALECT["called"]
 
     def __init__(self, device: str = "cpu", mode: str = "", threads: int = 1) -> None:
         """Import MindSpore, choose the device and make launches synchronous."""

@@ -22,6 +22,16 @@ DIALECT = {
     "array": "{tensor}.detach().numpy()",
     "read": "{layer}.{name}.detach().numpy()",
     "write": "{layer}.{name}.data = torch.from_numpy({array}).clone()",
+    "shapes": "{{name: tuple(each.shape) for name, each in {layer}.named_parameters()}}",
+    "cast": "{layer}.to(torch.{dtype})",
+    "load_state_dict": "{layer}.load_state_dict({{{entries}}})",
+    "load_state_dict.entry": '"{name}": torch.from_numpy({array})',
+    "tensor.bfloat16": "torch.from_numpy({array}).to(torch.bfloat16)",
+    "array.bfloat16": "{tensor}.detach().float().numpy()",
+    "backward": "leaves = [each.requires_grad_() for each in [{tensors}]]\n{forward}(*leaves).backward({cotangent})",
+    "grad.input": "leaves[{index}].grad.numpy()",
+    "grad.state": "{layer}.{name}.grad.numpy()",
+    "called": "forward",
 }
 # By these words torch says that there is no such computation for a dtype, or no derivative.
 LACKING = ("not implemented for", "does not require grad", "is not differentiable")
@@ -35,7 +45,7 @@ def conflict() -> Optional[str]:
 class Adapter(PipelineBackend):
     """Eager torch on the CPU. Layers are built in the inputs' dtype; outputs are detached."""
 
-    CALLED = "forward"
+    CALLED = DIALECT["called"]
 
     def __init__(self, device: str = "cpu", mode: str = "", threads: int = 1) -> None:
         """Import torch and set its threads."""

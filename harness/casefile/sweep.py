@@ -31,8 +31,12 @@ class Exclusion:
         return identity(tuple(row[name] for name in self.names)) in self.values
 
     def beyond(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row of any values would be left out. Raises ExpressionError where that cannot be computed."""
-        return bool(self.when({name: row[name] for name in self.names}))
+        """Whether a row of any values, fixed ones among them, would be left out.
+
+        Raises:
+            ExpressionError: that cannot be computed.
+        """
+        return bool(self.when(dict(row)))
 
 
 def exclusion(sweep: Mapping[str, Sequence[Any]], names: Sequence[str], when: Callable[[Row], Any]) -> Exclusion:

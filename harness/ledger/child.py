@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 import warnings
@@ -11,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import harness.backends
-from harness import environment, plan, runner
+from harness import environment, plan
+from harness.apart.bench import Bench
+from harness.apart.process import TRACE
 from harness.backends import targets
 from harness.casefile import CaseFile, Family
 from harness.casefile.expressions import plain
 from harness.errors import HarnessError
 from harness.ledger import probe, seek
-from harness.model import Case, Lane, Target, Tier, Trial, Verdict
-from harness.outcome import Outcome
-from harness.protocol import Backend
+from harness.model import Case, Tier, Trial, Verdict
 from harness.records import OUTPUT, Record
 from harness.trial_record import as_expected
 from harness.watchdog import Watchdog
@@ -46,39 +45,12 @@ def main(folder: Path) -> None:
     environment.pin(job["core"])
     warnings.simplefilter("ignore")
     file = plan.read_case_file(Path(job["file"]))
-    bench = Bench(Watchdog(folder / "trace.log"), job["case_limit"])
+    bench = Bench(Watchdog(folder / TRACE), job["case_limit"])
     with (folder / "found.jsonl").open("a", encoding="utf-8") as found:
         for claim in job["claims"]:
             finding = inquiry(claim, file, bench).find()
             found.write(seek.line(claim["key"], finding))
             found.flush()
-
-
-class Bench:
-    """Runs fresh cases, each under a time limit."""
-
-    def __init__(self, watchdog: Watchdog, limit: float) -> None:
-        """Open nothing before it is needed."""
-        self._watchdog, self._limit = watchdog, limit
-        self._opened: set[Target] = set()
-
-    def outcome(self, trial: Trial) -> Outcome:
-        """Run a trial in the exact lane, where its case has that."""
-        for target in (trial.reference, trial.subject):
-            self.open(target)  # the imports are not the case's time
-        lanes = [Lane.EXACT] if Lane.EXACT in trial.case.lanes else list(trial.case.lanes)
-        with self._watchdog.limit(self._limit):
-            return runner.run(trial, self.open, lanes)
-
-    def open(self, target: Target) -> Backend:
-        """The target's backend."""
-        backend = targets.backend(target, 1)
-        if target not in self._opened:
-            self._opened.add(target)
-            # What the imports left would be walked at each collection that a framework asks for.
-            gc.collect()
-            gc.freeze()
-        return backend
 
 
 def inquiry(claim: Mapping[str, Any], file: CaseFile, bench: Bench) -> probe.Inquiry:

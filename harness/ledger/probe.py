@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from harness.casefile import Family
+from harness.casefile.beyond import case_of, domain, left_out
 from harness.casefile.expressions import Expression, ExpressionError, identity
 from harness.ledger.conditions import DTYPE, FAMILY, SUBJECT, Formula, Row, learn
 from harness.ledger.findings import Finding, State
@@ -18,9 +18,6 @@ from harness.model import Case
 EACH_SIDE = 20
 ROUNDS = 3
 REFUTED = 4
-# Fresh values reach this far beyond the largest one of the sweep.
-FARTHER = 3
-LARGEST_INPUT = 2**16
 _DRAWS = 400
 _MOST_TRIES = 3 * EACH_SIDE
 
@@ -153,7 +150,7 @@ class Inquiry:
         """Those that say something, with whether they agree with the document; runs them."""
         for _, each in drawn[:_MOST_TRIES]:
             self.taken.add(each.id)
-            case = _case(each)
+            case = case_of(each.family, each.swept)
             agreed = None if case is None else self.ask(each, case)
             if agreed is None:
                 self.discarded += 1
@@ -218,28 +215,6 @@ def _of_words_within(value: Any) -> bool:
     return isinstance(value, tuple) and bool(value) and of_words(value)
 
 
-def domain(values: Sequence[Any]) -> list[Any]:
-    """What a swept name may be given: its own values; whole numbers, in tuples too, from the least to a bit beyond."""
-    if all(type(value) is int for value in values):
-        return list(range(min(values), max(values) + FARTHER + 1))
-    entries = [entry for value in values for entry in (value if isinstance(value, tuple) else (value,))]
-    if not all(type(entry) is int for entry in entries):
-        return list(values)
-    reach = range(min(entries), max(entries) + FARTHER + 1)
-    lengths = sorted({len(value) for value in values if isinstance(value, tuple)})
-    plain = list(reach) if any(type(value) is int for value in values) else []
-    return plain + [
-        _spread(reach, length, index) for length in lengths for index in range(len(reach) ** min(length, 2))
-    ]
-
-
-def _spread(reach: range, length: int, index: int) -> tuple[int, ...]:
-    """The index-th tuple over a range; long ones repeat a short pattern, of which there are few enough to list."""
-    first, second = index % len(reach), index // len(reach)
-    # The step keeps the entries of a longer tuple from being equal in pairs.
-    return tuple(reach[(first + second * place + place * (place > 1)) % len(reach)] for place in range(length))
-
-
 def neighbours(value: Any, values: Sequence[Any]) -> list[Any]:
     """The values a step away: a number one up or down, in one place of a tuple too; else all others of the sweep."""
     if type(value) is int:
@@ -257,7 +232,7 @@ def _within(value: Any, values: Sequence[Any]) -> bool:
 def _names(family: Family, row: Row, subject: str, dtype: str) -> dict[str, Any] | None:
     """Every name that a condition may speak of; ``None`` for a row that is left out or cannot be computed."""
     try:
-        if any(leaves_out.beyond(row) for leaves_out in family.exclusions):
+        if left_out(family, row):
             return None
         return origins(family.names(dict(row)), family.name, subject, dtype)
     except ExpressionError:
@@ -267,18 +242,6 @@ def _names(family: Family, row: Row, subject: str, dtype: str) -> dict[str, Any]
 def origins(names: Row, family: str, subject: str, dtype: str) -> dict[str, Any]:
     """The names of a trial, with where it comes from; a case file's own names win."""
     return {FAMILY: family, SUBJECT: subject, DTYPE: dtype, **names}
-
-
-def _case(fresh: Fresh) -> Case | None:
-    """The case; ``None`` if it cannot be built or would be large."""
-    try:
-        case = fresh.family.case(dict(fresh.swept))
-    except ExpressionError:
-        return None
-    shapes = [*case.inputs.values(), *(parameter.shape for parameter in case.state)]
-    if any(type(extent) is not int or extent < 1 for shape in shapes for extent in shape):
-        return None
-    return None if any(math.prod(shape) > LARGEST_INPUT for shape in case.inputs.values()) else case
 
 
 def _holds(condition: Expression, row: Row) -> bool:

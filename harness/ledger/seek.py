@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -18,7 +17,8 @@ from threading import Event
 from typing import Any
 
 import harness.backends
-from harness import environment, watchdog
+from harness import environment
+from harness.apart import process
 from harness.backends import targets
 from harness.errors import HarnessError
 from harness.ledger import findings
@@ -179,13 +179,9 @@ class _Layer:
         (folder / "found.jsonl").unlink(missing_ok=True)
         if seconds <= 0:
             return "the search took too long"
-        paths = [str(Path(entry).absolute()) for entry in sys.path]
         try:
-            # Away from the current folder, into which a framework may write when something fails.
             ended = subprocess.run(
-                [sys.executable, "-m", CHILD, str(folder)],
-                cwd=folder,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+                **process.options(CHILD, folder),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -194,15 +190,8 @@ class _Layer:
             )
         except subprocess.TimeoutExpired:
             return "the search took too long"
-        return _end(folder, ended)
-
-
-def _end(folder: Path, ended: subprocess.CompletedProcess[bytes]) -> str:
-    death = watchdog.autopsy(folder / "trace.log")
-    lines = ended.stderr.decode(errors="replace").strip().splitlines()
-    # A Python error leaves its reason last; a process that was ended from within leaves it in the log.
-    own = lines[-1] if lines and ended.returncode == 1 and "Timeout" not in death.reason else death.reason
-    return f"the search ended in a fresh case: {own}"
+        death = process.death(folder, ended.returncode, ended.stderr.decode(errors="replace"))
+        return f"the search ended in a fresh case: {death.reason}"
 
 
 def _sent(claim: Conditional) -> dict[str, Any]:

@@ -76,8 +76,10 @@ RUNNING = rooms(
         "watchdog",
         "checks",
         "porting",
+        "reproduce",
+        "explore",
     ),
-    *("ledger.probe", "ledger.seek", "ledger.child"),
+    *("ledger.probe", "ledger.seek", "ledger.child", "apart"),
 )
 
 
@@ -158,9 +160,24 @@ def test_what_is_asked_of_the_frameworks_is_decided_without_them() -> None:
     assert reached("harness.ledger.probe") <= allowed | rooms("dtypes")
 
 
+def test_shrinking_and_writing_code_know_no_framework_and_no_runner() -> None:
+    assert not reached("harness.shrink")
+    assert reached("harness.written") <= rooms("model", "protocol")
+    for module in rooms("reproduce.exhibit", "reproduce.script", "reproduce.issue"):
+        assert not reached(module) & rooms("runner", "session", "plan", "backends", "apart")
+
+
+def test_only_the_search_beyond_the_sweeps_knows_hypothesis() -> None:
+    users = {module for module, found in IMPORTS.items() if any(f"{name}.".startswith("hypothesis.") for name in found)}
+    assert users == {"harness.explore.search"}
+    assert {module for module, found in OWN.items() if found & rooms("explore")} <= rooms("explore", "commands.explore")
+    assert not reached("harness.explore.search") & (rooms("runner", "session", "plan", "backends") | ADAPTERS)
+
+
 def test_only_the_process_that_seeks_runs_anything() -> None:
-    apart = rooms("runner", "adjudicate", "session", "plugin", "recorder", "plan", "ledger.probe", "ledger.child")
-    assert not reached("harness.ledger.seek") & (apart | JUDGES | ADAPTERS)
+    within = rooms("runner", "adjudicate", "session", "plugin", "recorder", "plan", "ledger.probe", "ledger.child")
+    assert not reached("harness.ledger.seek") & (within | rooms("apart.bench", "apart.child") | JUDGES | ADAPTERS)
+    assert not reached("harness.apart.judge") & (within | rooms("apart.bench", "apart.child"))
 
 
 @pytest.mark.parametrize("module", ["harness.model", "harness.errors", "harness.inputs", "harness.watchdog"])

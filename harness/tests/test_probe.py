@@ -10,9 +10,10 @@ import pytest
 
 from harness import casefile
 from harness.casefile import Family
+from harness.casefile.beyond import domain
 from harness.casefile.expressions import Expression
 from harness.ledger.findings import State
-from harness.ledger.probe import EACH_SIDE, Fresh, Inquiry, Known, domain, neighbours, of_words, origins
+from harness.ledger.probe import EACH_SIDE, Fresh, Inquiry, Known, neighbours, of_words, origins
 from harness.model import Case
 
 FILE = """

@@ -22,6 +22,9 @@ DIALECT = {
     "array": "numpy.asarray({tensor})",
     "read": '{layer}.state["{name}"]',
     "write": '{layer}.state["{name}"] = {array}',
+    "shapes": "{{name: each.shape for name, each in {layer}.state.items()}}",
+    "cast": "{layer}.state = {{name: each.astype(numpy.{dtype}) for name, each in {layer}.state.items()}}",
+    "called": "__call__",
 }
 
 

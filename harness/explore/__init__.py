@@ -1,0 +1,1 @@
+"""The search for divergences beyond the declared sweeps. No part of a run, and the only room that knows Hypothesis."""

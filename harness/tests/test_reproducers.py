@@ -1,0 +1,189 @@
+"""The reproducer of every class of divergence that a run of the default tier produces, in a bare process.
+
+These are the classes of what ``cases/known.yaml`` covers: a divergence that it does not cover is red elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import plan, trial_record
+from harness.apart import child
+from harness.apart.bench import Bench
+from harness.backends import targets
+from harness.casefile import CaseFile, Family
+from harness.divergence import signature
+from harness.model import Lane, Tier, Trial
+from harness.reproduce import bare
+from harness.reproduce.exhibit import Exhibit, Shows, shows
+from harness.reproduce.find import find
+from harness.reproduce.make import make
+from harness.reproduce.script import LINES, script
+from harness.session import DEFAULT_SUBJECTS
+from harness.tests.test_frameworks import MINDSPORE, ROOT, TORCH, pytestmark
+from harness.watchdog import Watchdog
+
+__all__ = ["pytestmark"]
+
+# One trial for each signature, and for each of those whether it departs from what the document prints besides.
+TRIALS = (
+    # both agree, and the document says that they do not
+    "conv1d/same-odd/k=2,d=1,g=1,bias=false,l=11",
+    "conv1d_transpose/load-without-axis/way=constructor,k=1",
+    "conv2d/same-odd/k=2,d=1,g=1,bias=true,h=9,w=12",
+    "conv2d_transpose/output-padding-refused/op=0,s=2",
+    # torch alone refuses the call
+    "conv1d/padding-ends/p=0x1,k=2",
+    "conv1d/padding-mode-zero/p=0,k=2",
+    "conv2d/padding-four-in-torch/p=0x1x2x3,k=2",
+    # MindSpore alone refuses it, when the layer is built
+    "conv1d/bias-as-number/flag=1",
+    "conv1d/load-fitting/way=constructor,k=1,bias=false",
+    "conv1d_transpose/bias-as-number/flag=1",
+    "conv1d_transpose/bias-init/init=HeUniform",
+    "conv2d/bias-as-number/flag=1",
+    "conv2d/nn-pad-modes/how=circularxCIRCULAR,p=1",
+    "conv2d_transpose/bias-as-number/flag=1",
+    "conv2d_transpose/bias-init/init=HeUniform",
+    # when it is called
+    "conv1d/unbatched/k=1",
+    "conv1d_transpose/unbatched/k=1",
+    "conv2d/unbatched/k=1",
+    "conv2d_transpose/unbatched/k=1",
+    # only when it is called, and the document says earlier
+    "conv1d/load-swapped/way=set_data,k=1",
+    "conv1d/load-without-axis/way=set_data,k=1,bias=false",
+    "conv1d_transpose/load-swapped/way=set_data,k=1",
+    "conv2d/load-swapped/way=set_data,k=1",
+    "conv2d/load-extra-axis/way=load_param_into_net,k=1",
+    "conv2d_transpose/load-extra-axis/way=load_param_into_net,k=1",
+    # torch's weights do not fit
+    "conv1d/example-3/l=10",
+    "conv2d/example-3/h=10,w=11",
+    # shapes
+    "conv1d_transpose/valid/k=1,s=2,d=1,g=4,bias=false,l=11",
+    "conv1d_transpose/valid-formula/k=1,s=2,d=1",
+    "conv1d_transpose/output-over-input-with-even-kernel/k=2,s=1",
+    "conv1d_transpose/output-over-input-with-even-kernel/k=4,s=3",
+    "conv2d_transpose/valid/k=1,s=2,d=1,g=4,bias=false,h=6,w=9",
+    "conv2d_transpose/output-over-input-with-even-kernel/k=2,s=1",
+    "conv2d_transpose/output-over-input-with-even-kernel/k=4,s=3",
+    # values
+    "conv1d_transpose/zero-pad-for-output-padding/k=2,s=2,p=0,op=1,d=1,bias=true",
+    "conv1d_transpose/example-2/l=10",
+    "conv2d_transpose/example-4/h=6,w=10",
+    "conv2d_transpose/example-2/h=6,w=10",
+    # the shape is not the printed one on either side
+    "conv1d_transpose/input-over-output/k=3,s=2",
+    "conv2d_transpose/input-over-output/k=3,s=2",
+    # signatures
+    "conv1d/padding-mode-default/parameter=padding_mode",
+    "conv1d_transpose/input-torch/parameter=others",
+    "conv2d/signature-mindspore/parameter=bias_init",
+    "conv2d_transpose/signature-mindspore/parameter=order",
+)
+
+# What known.yaml need not have: a derivative, values that are no numbers, another mode, a dtype that NumPy has not got.
+BESIDES = (
+    "conv1d/non-finite-weight/special=nan,k=3,s=2,p=0,g=1,float32,mindspore@cpu",
+    "conv1d/non-finite-weight/special=nan,k=3,s=1,p=1,g=1,float32,mindspore@cpu",
+    "conv1d/subnormal-input/k=1,g=1,float32,mindspore@cpu:graph",
+    "conv1d/other-dtypes/k=1,bias=false,bfloat16,mindspore@cpu",
+)
+
+
+class Here:
+    """Judges in this process, which the tests of a worker share."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bench = Bench(Watchdog(folder / "trace.log"), 60.0)
+
+    def asking(self, file: CaseFile, trial: Trial) -> Any:
+        def ask(family: Family, row: Mapping[str, Any], lanes: Sequence[Lane] = (Lane.EXACT,)) -> dict[str, Any]:
+            sides = {"reference": str(TORCH), "subject": str(trial.subject), "dtype": trial.dtype}
+            return child.record(
+                {**sides, "file": file.path, "family": family.name, "row": row, "lanes": lanes}, self.bench
+            )
+
+        return ask
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Here:
+    return Here(tmp_path)
+
+
+@pytest.mark.parametrize("name", [*(f"{name},float32,{MINDSPORE}" for name in TRIALS), *BESIDES])
+@pytest.mark.filterwarnings("ignore")
+def test_it_shows_in_a_bare_process_what_the_record_says(name: str, here: Here) -> None:
+    found = find(name, ROOT / "cases", TORCH)
+    made = make(found, here.asking(found.file, found.trial), lambda target: targets.backend(target, 1))
+    exhibit, text = made.exhibit, script(made.exhibit, targets.dialect)
+    assert signature(exhibit.record) == signature(made.record)
+    assert len(text.splitlines()) <= LINES
+    assert not re.findall(r"^(?:from|import) (?!sys|traceback|inspect|numpy|torch|mindspore)", text, re.MULTILINE)
+    ran = bare.run(text, limit=120.0)
+    assert ran.code == 1, ran.output
+    for words in said(exhibit):
+        assert words in ran.output, (words, ran.output)
+
+
+def said(exhibit: Exhibit) -> list[str]:
+    """What the program has to print, by the record of the trial that it was made from."""
+    record = exhibit.record
+    if exhibit.shows is Shows.REFUSAL:
+        error = record["error"]
+        side = {"reference": "expected", "subject": "actual"}[error["side"]]
+        other = "actual" if side == "expected" else "expected"
+        return [f"{side}: {error['phase']} {error['type']}", f"{other}:   an output of the shape"]
+    if exhibit.shows in (Shows.SIGNATURE, Shows.STATE):
+        named = re.split(r"documented is |also takes ", record["undocumented"])[1].split(", ")[0]
+        return [named.rpartition("=")[2].strip('"')]
+    if exhibit.shows is Shows.MISFIT:
+        built, needed = (dict(re.findall(r"(\w+) (\([^)]*\))", part)) for part in record["error"]["message"].split(";"))
+        return [f"actual {{'weight': {built['weight']}", f"expected {{'weight': {needed['weight']}"]
+    measured = next(each for each in record["comparisons"] if each["tensor"].startswith(exhibit.tensor))
+    expected, actual = (str(tuple(measured[f"{side}_shape"])) for side in ("expected", "actual"))
+    counted = f"{measured['mismatched']} of {measured['size']} elements "
+    return {
+        Shows.VALUES: [f"expected {expected}", f"actual {actual}", counted],
+        Shows.EQUAL: [f"expected {expected}", f"actual {actual}", "equal, although the document says"],
+        Shows.SHAPES: [f"expected shape {expected}", f"actual shape {actual}"],
+        Shows.PRINTED: [f"of torch {expected}", f"of mindspore {actual}", "the document prints"],
+    }[exhibit.shows]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_class_has_its_trial(here: Here) -> None:
+    wanted, met = dict[object, str](), set[object]()
+    files = [plan.read_case_file(path) for path in plan.case_paths(ROOT / "cases")]
+    entries, selection = plan.load_known(files), plan.Selection(TORCH, tuple(map(targets.parse, DEFAULT_SUBJECTS)))
+    versions = {target.framework: targets.version(target.framework) for target in (TORCH, MINDSPORE)}
+    for file in files:
+        named = {name for entry in entries if entry.layer == file.layer for name in entry.families}
+        for family in (each for each in file.families if each.name in named and str(each.stated.check) != "init"):
+            for trial in plan.trials(family, selection):
+                record = trial_record.jsonable({**_scope(trial), "values": trial.case.values})
+                if any(entry.covers(record, versions) for entry in entries):
+                    class_ = _class(trial, here)
+                    wanted.setdefault(class_, trial.id)
+                    met |= {class_} if trial.id.removesuffix(f",float32,{MINDSPORE}") in TRIALS else set()
+    assert not [f"{class_}: {name}" for class_, name in wanted.items() if class_ not in met], "add these to TRIALS"
+    assert len(met) == len(TRIALS), "some are of the same class"
+
+
+def _scope(trial: Trial) -> dict[str, Any]:
+    case = trial.case
+    return {"layer": case.layer, "family": case.family, "dtype": trial.dtype, "subject": str(trial.subject)}
+
+
+def _class(trial: Trial, here: Here) -> object:
+    outcome = here.bench.outcome(trial)
+    record = trial_record.to_record(trial, trial_record.Origin("", Tier.DEFAULT), outcome)
+    output = str(trial.case.check) == "output"
+    return str(signature(record)), output and bool(record["undocumented"]), shows(trial.case, record)
