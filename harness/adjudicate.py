@@ -46,19 +46,22 @@ class Setting:
         tensors: inputs and state in the trial's dtype.
         adjudicator: who computed the truth; ``None`` where nobody could.
         judges: how to judge each output and derivative.
+        silent: outputs that this lane says nothing of.
     """
 
     lane: Lane
     tensors: Tensors
     adjudicator: str | None
     judges: Mapping[str, Judge]
+    silent: frozenset[str] = frozenset()
 
     def judge(self, tensor: str) -> Judge | None:
         """The judge of this tensor: the lane's plain rules where nobody computed it; ``None`` if nothing can be said.
 
-        Nothing can be said of a derivative that no term reaches, or that has no bound in the rounding lane.
+        Nothing can be said of a derivative that no term reaches, or where there is no bound that could be missed.
         """
-        if tensor in self.judges or (derivative(tensor) and (self.judges or self.lane is Lane.ROUNDING)):
+        unknown = derivative(tensor) and (self.judges or self.lane is Lane.ROUNDING)
+        if tensor in self.judges or tensor in self.silent or unknown:
             return self.judges.get(tensor)
         return Judge(self.lane, None, None)
 
@@ -160,7 +163,18 @@ def _adjudicated(question: Question, appointed: Appointment) -> Setting | None:
         truth = {name: question.stored(value) for name, value in truth.items()}  # beyond the largest lies infinity
     elif exact and not all(np.array_equal(value, np.rint(value)) for value in truth.values()):
         raise NotASum("integers in give no integers out: this layer needs a 'tolerance' by dtype, with its reason")
-    return Setting(question.lane, given, adjudicator.name, _judges(question, appointed, truth, precise))
+    silent = _silent(question, appointed)
+    if silent >= truth.keys():
+        return None
+    judges = _judges(question, appointed, {k: v for k, v in truth.items() if k not in silent}, precise)
+    return Setting(question.lane, given, adjudicator.name, judges, silent)
+
+
+def _silent(question: Question, appointed: Appointment) -> frozenset[str]:
+    """What has too many terms for the rounding lane of its dtype."""
+    if question.lane is Lane.EXACT or question.dtype in question.case.tolerances:
+        return frozenset()
+    return frozenset(name for name, terms in appointed.terms.items() if not tolerance.telling(question.dtype, terms))
 
 
 def _judges(

@@ -58,10 +58,12 @@ def tensor_key(case: str, tensor: str, lane: Lane) -> str:
     return f"{case}|{tensor}|{lane}"
 
 
-def fingerprint(array: Array) -> str:
-    """A short hash of dtype, shape and bytes, for the record."""
-    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
-    digest.update(array.tobytes())
+def fingerprint(*arrays: Array) -> str:
+    """A short hash of the arrays' dtypes, shapes and bytes, for the record."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(array.tobytes())
     return digest.hexdigest()[:16]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,6 +13,9 @@ from harness.model import AGREEMENT, Verdict
 from harness.records import OUTPUT, Record, Results, check
 
 VALUE = "value."
+# How often the subject was asked again, at once or on more threads, and how often it gave another result: a column of
+# their own each, and no part of any verdict.
+AGAIN = ("repeated", "repeat_differs", "threaded", "threads_differ")
 _COLUMNS = [
     "trial",
     "layer",
@@ -30,6 +33,7 @@ _COLUMNS = [
     "diagnosis",
     "disagrees",
     "max_abs",
+    *AGAIN,
 ]
 _BY = ("subject", "subject_version", "dtype")
 
@@ -47,8 +51,12 @@ def agrees(verdict: str) -> bool | None:
 
 
 def largest_difference(trial: Record) -> float | None:
-    """The largest difference over the trial's comparisons; NaN outweighs any number."""
-    found = [float(each["max_abs"]) for each in trial["comparisons"] if each.get("max_abs") is not None]
+    """The largest difference over the trial's comparisons of both sides; NaN outweighs any number."""
+    found = [
+        float(each["max_abs"])
+        for each in trial["comparisons"]
+        if each.get("max_abs") is not None and not each.get("against")
+    ]
     return max(found, key=lambda number: (math.isnan(number), number), default=None)
 
 
@@ -62,7 +70,9 @@ def text(value: Any) -> Any:
 def frame(results: Results) -> pd.DataFrame:
     """One row per trial of outputs, in the order of the ids, with one ``value.NAME`` column for each parameter."""
     trials = [trial for trial in results.trials if check(trial) == OUTPUT]
-    table = pd.DataFrame([_row(trial) for trial in trials], columns=_COLUMNS)
+    asked = {name for looked in results.threads.values() for name in looked["asked"]}
+    differing = {name: sides for looked in results.threads.values() for name, sides in looked["differing"].items()}
+    table = pd.DataFrame([_row(trial) | _again(trial, asked, differing) for trial in trials], columns=_COLUMNS)
     table["verdict"] = pd.Categorical(table["verdict"], [verdict.value for verdict in Verdict], ordered=True)
     table["max_abs"] = table["max_abs"].astype(float)
     table["as_expected"] = table["as_expected"].astype(bool)
@@ -82,18 +92,20 @@ def divergence_matrix(frame: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFra
 def tally(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Trials per verdict for each combination of the keys, with ``trials``, ``diverging`` and ``rate``.
 
-    ``rate`` is the share of the rated trials that agree, and NaN where none is rated.
+    ``rate`` is the share of the rated trials that agree, and NaN where none is rated. The last columns count the
+    trials that the subject was asked again, and those of them in which it gave another result.
     """
     present = [verdict.value for verdict in Verdict if (frame["verdict"] == verdict.value).any()]
     marks = pd.DataFrame({verdict: (frame["verdict"] == verdict).astype(int) for verdict in present}, index=frame.index)
     counts = pd.concat([frame[list(keys)], marks], axis=1).groupby(list(keys), dropna=False, sort=True).sum()
     agreeing = counts[[verdict for verdict in present if agrees(verdict)]].sum(axis=1)
     diverging = counts[[verdict for verdict in present if diverges(verdict)]].sum(axis=1)
+    again = frame.groupby(list(keys), dropna=False, sort=True)[list(AGAIN)].sum()
     counts["trials"] = counts[present].sum(axis=1).astype(int)
     counts["diverging"] = diverging.astype(int)
     rated = agreeing + diverging
     counts["rate"] = agreeing / rated.where(rated > 0)
-    return counts
+    return counts.join(again)
 
 
 def _row(trial: Record) -> dict[str, Any]:
@@ -102,6 +114,16 @@ def _row(trial: Record) -> dict[str, Any]:
     row["diagnosis"] = (trial.get("diagnosis") or {}).get("kind")
     row["max_abs"] = largest_difference(trial)
     return row
+
+
+def _again(trial: Record, asked: Container[str], differing: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    steady = trial.get("steady", {})
+    return {
+        "repeated": int("subject" in steady),
+        "repeat_differs": int(not steady.get("subject", True)),
+        "threaded": int(trial["trial"] in asked),
+        "threads_differ": int("subject" in differing.get(trial["trial"], ())),
+    }
 
 
 def _column(frame: pd.DataFrame, name: str) -> str:

@@ -27,6 +27,7 @@ class Outcome:
         undocumented: how the output's shape departs from the printed one; empty if it does not.
         note: why the trial proved nothing, where that lies with the case file, the harness, or a side's moods.
         steady: by side, whether the same calls gave the same twice; empty if they were not repeated.
+        digests: hash of all that a side gave, by side.
     """
 
     verdict: Verdict
@@ -39,6 +40,7 @@ class Outcome:
     undocumented: str = ""
     note: str = ""
     steady: dict[str, bool] = field(default_factory=dict)
+    digests: dict[str, str] = field(default_factory=dict)
 
     @property
     def disagrees(self) -> str | None:

@@ -12,13 +12,14 @@ import pytest
 
 from harness import __version__, environment, report, summary, trial_record, watchdog
 from harness.backends import targets
+from harness.determinism import threads
 from harness.errors import HarnessError
 from harness.known import Status
 from harness.ledger import seek
 from harness.ledger.claims import conditional
 from harness.ledger.findings import Finding
 from harness.outline import Outline
-from harness.records import Results, Writer, merge
+from harness.records import Record, Results, Writer, merge
 from harness.session import WORKER_LOGS, Session
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -41,6 +42,7 @@ class Recorder:
         self._last_line = time.monotonic()
         self._interrupted = False
         self._uncollected = 0
+        self._repeated: list[Record] = []
 
     # -- what pytest and xdist tell ------------------------------------------------------------------------------
 
@@ -115,6 +117,7 @@ class Recorder:
             self._writer.header(self._header())
         self._writer.trial(record)
         self.counts[record["status"]] += 1
+        self._repeated += threads.wanted([record])
         self._progress()
 
     def pytest_keyboard_interrupt(self) -> None:
@@ -129,7 +132,7 @@ class Recorder:
         if self._interrupted or self.counts.total() < len(self.outline.planned):
             self._writer.close()
         else:
-            self._writer.footer()
+            self._writer.footer(self._threads())
         results = self._results = merge([self.path])
         report.write(results, self.path.parent, found=self._conditions(results))
         if session.exitstatus == pytest.ExitCode.OK:
@@ -160,6 +163,16 @@ class Recorder:
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         if reporter is not None:
             reporter.write_line(line)
+
+    def _threads(self) -> dict[str, Any] | None:
+        """What two threads change in the trials that were run on one; looked at now."""
+        if self.session.threads != 1 or not self._repeated:
+            return None
+        self._say("")  # pytest's own progress leaves its line open
+        try:
+            return threads.compare(self._repeated, self.config.rootpath, self._say)
+        except KeyboardInterrupt:  # the trials are all recorded
+            return None
 
     def _conditions(self, results: Results) -> dict[str, Finding]:
         """The conditions of the conditional claims of a run that is whole; sought now."""

@@ -77,10 +77,14 @@ class Writer:
         self._seen.add(trial["trial"])
         self._verdicts[str(trial["verdict"])] += 1
 
-    def footer(self) -> None:
-        """Write the last line, which says that the run came to its end, and close the file."""
+    def footer(self, threads: Mapping[str, Any] | None = None) -> None:
+        """Write the last line, which says that the run came to its end, and close the file.
+
+        With what more threads changed, where that was looked at; see :func:`harness.determinism.threads.compare`.
+        """
         verdicts = dict(sorted(self._verdicts.items()))
-        self._line({"type": "footer", "recorded": len(self._seen), "verdicts": verdicts, "time": _now()})
+        rest = {"threads": dict(threads)} if threads else {}
+        self._line({"type": "footer", "recorded": len(self._seen), "verdicts": verdicts, **rest, "time": _now()})
         self.close()
 
     def close(self) -> None:
@@ -157,6 +161,11 @@ class Results:
     def measured(self) -> frozenset[str]:
         """The subjects that a trial was run of."""
         return frozenset(trial["subject"] for trial in self.trials if trial["verdict"] != Verdict.NOT_RUN)
+
+    @property
+    def threads(self) -> dict[str, Record]:
+        """What more threads changed, by the path of each run that looked."""
+        return {run.path: run.footer["threads"] for run in self.runs if run.footer and "threads" in run.footer}
 
     @property
     def unmatched(self) -> tuple[str, ...]:

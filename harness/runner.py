@@ -90,7 +90,22 @@ def _outcome(trial: Trial, reports: Sequence[LaneReport]) -> Outcome:
         undocumented=_undocumented(trial.case, reports),
         note=_note(reports),
         steady=_steady(reports),
+        digests=_digests(reports),
     )
+
+
+def _digests(reports: Sequence[LaneReport]) -> dict[str, str]:
+    """By side, a hash of all that it gave; none of a side that failed."""
+    given = {
+        "reference": [report.expected.outputs for report in reports],
+        "subject": [report.actual.outputs for report in reports],
+    }
+    failed = {side for report in reports for side in report.failures}
+    return {
+        side: fingerprint(*(lane[name] for lane in lanes for name in sorted(lane)))
+        for side, lanes in given.items()
+        if side not in failed
+    }
 
 
 def _steady(reports: Sequence[LaneReport]) -> dict[str, bool]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from harness import trial_record
 from harness.classes import DivergenceClass, classes, counted
+from harness.determinism import table as determinism
 from harness.known import Status
 from harness.model import Verdict
 from harness.records import OUTPUT, Results, check
@@ -34,6 +35,8 @@ def write(terminal: Terminal, results: Results, folder: Path, here: Path) -> Non
     for line in layer_lines(results.trials):
         terminal.write_line(line)
     for line in coverage_lines(results):
+        terminal.write_line(line)
+    for line in determinism.lines(results):
         terminal.write_line(line)
     for target, why in sorted({item for run in results.runs for item in run.header.get("not_run", {}).items()}):
         terminal.write_line(f"NOT RUN: {target}: {why}", red=True)

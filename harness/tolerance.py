@@ -12,6 +12,9 @@ SIGNIFICAND = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 # Those of the dtypes of 16 bits, and how many deviations a sum of roundings may be off in them.
 HALF = (SIGNIFICAND["float16"], SIGNIFICAND["bfloat16"])
 LIKELY = 6.0
+# Sums of more terms than this say nothing in these dtypes: the bound, which grows as their number to the power of 3/2,
+# then comes near the spread of the sums themselves, which grows as its root.
+LONGEST = {"float16": 256, "bfloat16": 32}
 
 
 def unit_roundoff(dtype: str) -> float:
@@ -22,6 +25,11 @@ def unit_roundoff(dtype: str) -> float:
 def exact_limit(dtype: str) -> int:
     """Every integer sum whose terms' magnitudes add up to no more than this is exact in any order."""
     return int(2 ** SIGNIFICAND[dtype])
+
+
+def telling(dtype: str, terms: Array) -> bool:
+    """Whether a bound on sums of so many terms can be missed by what is wrong; ``terms`` as below."""
+    return int(terms.max(initial=0)) <= LONGEST.get(dtype, np.inf)
 
 
 def accumulation_bound(dtype: str, terms: Array, magnitude: Array) -> Array:
@@ -39,7 +47,8 @@ def accumulation_bound(dtype: str, terms: Array, magnitude: Array) -> Array:
         magnitude: the same layer applied to absolute values; float64.
 
     Returns:
-        float64, the shape of the output; zero where nothing is summed, infinite where n*u reaches one.
+        float64, the shape of the output; zero where nothing is summed, infinite where m*u reaches one in more than
+        16 bits.
     """
     roundings = np.where(terms > 0, terms.astype(np.float64) + 1.0, 0.0) * unit_roundoff(dtype)
     gamma = np.divide(roundings, 1.0 - roundings, out=np.full(roundings.shape, np.inf), where=roundings < 1.0)

@@ -51,6 +51,7 @@ def to_record(trial: Trial, origin: Origin, outcome: Outcome) -> dict[str, Any]:
         "undocumented": outcome.undocumented,
         "note": outcome.note,
         "steady": outcome.steady,
+        "digests": outcome.digests,
         "calls": {
             "reference": str(case.sides[trial.reference.framework]),
             "subject": str(case.sides[trial.subject.framework]),
@@ -87,13 +88,17 @@ def not_run_record(trial: Trial, origin: Origin, reason: str) -> dict[str, Any]:
 
 def _needs_file(case: Case) -> bool:
     """Whether two calls with weights that fit do not say it all."""
-    return case.check is not Check.OUTPUT or any(side.load for side in case.sides.values())
+    loads = any(side.load for side in case.sides.values())
+    return case.check is not Check.OUTPUT or loads or bool(case.fillings)
 
 
 def _again(trial: Trial, origin: Origin) -> str:
     """The command that runs this one trial of its case file again."""
     name = trial.id.split("/", 2)[2]
-    return shlex.join(["python", "-m", "pytest", f"{origin.file}::{trial.case.family}::{name}"])
+    words = ["python", "-m", "pytest", f"{origin.file}::{trial.case.family}::{name}"]
+    # The default tier has a part of the variants only.
+    variant = bool(trial.subject.mode) or trial.dtype != "float32"
+    return shlex.join([*words, "--tier", "full"] if variant or origin.tier is Tier.FULL else words)
 
 
 def reproducer(trial: Trial) -> str:
@@ -106,6 +111,10 @@ def reproducer(trial: Trial) -> str:
     words += ["--key", case.id]
     if trial.dtype != "float32":
         words += ["--dtype", trial.dtype]
+    if trial.subject.mode:
+        words += ["--mode", trial.subject.mode]
+    if case.derivatives != 1:
+        words += ["--derivatives", str(case.derivatives)]
     if not case.align:
         words += ["--shapes-only"]
     if case.expect is not (Expectation.EQUAL if case.align else Expectation.SAME_SHAPE):

@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import os
 import tempfile
+from dataclasses import dataclass
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
@@ -80,6 +81,17 @@ class _Cells:
             def construct(self, x: Any) -> Any:
                 return self.thing(x, *self.positional, **self.named)
 
+        class Gradient(mindspore.nn.Cell):  # type: ignore[misc]
+            """The derivatives by the inputs, by the weights, or by both."""
+
+            def __init__(self, run: Callable[..., Any], weights: Any, by_input: bool, by_weights: bool) -> None:
+                super().__init__()
+                self.run, self.weights = run, weights
+                self.derive = mindspore.ops.GradOperation(by_input, by_weights, sens_param=True)
+
+            def construct(self, *given: Any) -> Any:
+                return self.derive(self.run, self.weights)(*given)
+
         class Directional(mindspore.nn.Cell):  # type: ignore[misc]
             """The derivative by one input, weighted by its tangent and summed up."""
 
@@ -90,7 +102,16 @@ class _Cells:
             def construct(self, x: Any, cotangent: Any, tangent: Any) -> Any:
                 return (self.derive(self.run)(x, cotangent) * tangent).sum()
 
-        self.Function, self.Directional = Function, Directional
+        self.Function, self.Gradient, self.Directional = Function, Gradient, Directional
+
+
+@dataclass
+class _Compiled:
+    """The steps of a request as one cell, and its derivative."""
+
+    steps: Sequence[Callable[..., Any]]
+    whole: Any
+    derivative: Any = None
 
 
 class Adapter(PipelineBackend):
@@ -108,12 +129,14 @@ class Adapter(PipelineBackend):
         self.mindspore.set_device("CPU")
         self.mindspore.set_context(mode=self.mindspore.PYNATIVE_MODE)
         self.mindspore.runtime.launch_blocking()
-        self.compiled = mode == "graph"
+        self.mode = mode
         self.cells = _Cells(self.mindspore)
+        self._last: Any = None
+        self._compiled: Optional[_Compiled] = None
 
     def observe(self, request: Request) -> Observation:
         """See the protocol. Both modes live in one process, so that each trial sets its own."""
-        if not self.compiled:
+        if not self.mode:
             return super().observe(request)
         self.mindspore.set_context(mode=self.mindspore.GRAPH_MODE)
         try:
@@ -129,7 +152,7 @@ class Adapter(PipelineBackend):
             "device": "cpu",
             "driver": None,
             "threads": os.environ.get("OMP_NUM_THREADS"),
-            "mode": "graph" if self.compiled else "pynative",
+            "mode": self.mode or "pynative",
             "launch_blocking": True,
             "hf32": None,
             "deterministic": None,
@@ -147,27 +170,30 @@ class Adapter(PipelineBackend):
 
     def function(self, thing: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """See PipelineBackend. Only a cell can be compiled along with others."""
-        return self.cells.Function(thing, args, kwargs) if self.compiled else super().function(thing, args, kwargs)
+        return self.cells.Function(thing, args, kwargs) if self.mode else super().function(thing, args, kwargs)
 
     def chained(self, steps: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
         """See PipelineBackend. Compiled as a whole in graph mode."""
-        if not self.compiled:
+        if not self.mode:
             chain = super().chained(steps)
 
             def named(*inputs: Any) -> Any:  # MindSpore asks what it derives for a name
                 return chain(*inputs)
 
             return named
-        whole: Callable[..., Any] = steps[0] if len(steps) == 1 else self.mindspore.nn.SequentialCell(*steps)
-        return whole
+        if self._compiled is None or self._compiled.steps is not steps:
+            whole = steps[0] if len(steps) == 1 else self.mindspore.nn.SequentialCell(*steps)
+            self._compiled = _Compiled(steps, whole)
+        compiled: Callable[..., Any] = self._compiled.whole
+        return compiled
 
     def gradients(self, run: Callable[..., Any], layer: Any, point: Point) -> Gradients:
         """See PipelineBackend. By no input, where one of them is of integers."""
         parameters = self._parameters(layer)
         by_input = all(each.is_floating_point() for each in point.inputs)
         weights = self.mindspore.ParameterTuple(parameters.values())
-        derive = self.mindspore.ops.GradOperation(by_input, bool(parameters), sens_param=True)
-        found = derive(run, weights)(*point.inputs, point.cotangent) if by_input or parameters else ((), ())
+        derive = self._derivative(run, weights, by_input, bool(parameters))
+        found = derive(*point.inputs, point.cotangent) if by_input or parameters else ((), ())
         # Both come as a pair of tuples, one of them as a tuple.
         inputs, state = found if by_input == bool(parameters) else (found, ()) if by_input else ((), found)
         second: Sequence[Any] = ()
@@ -177,6 +203,26 @@ class Adapter(PipelineBackend):
         return Gradients(
             list(inputs) or [None] * len(point.inputs), dict(zip(parameters, state)), dict(zip(parameters, second))
         )
+
+    def _derivative(self, run: Callable[..., Any], weights: Any, by_input: bool, by_weights: bool) -> Any:
+        if self._compiled is None or self._compiled.whole is not run:
+            return self.mindspore.ops.GradOperation(by_input, by_weights, sens_param=True)(run, weights)
+        if self._compiled.derivative is None:
+            self._compiled.derivative = self.cells.Gradient(run, weights, by_input, by_weights)
+        return self._compiled.derivative
+
+    def build(self, request: Request) -> Sequence[Callable[..., Any]]:
+        """See PipelineBackend. The next lane of a trial gets the graphs of the one before: only its values are other.
+
+        MindSpore takes some 50 ms to compile a derivative, and does not free all of it.
+        """
+        key = (request.steps, request.layer, [(each.shape, each.dtype) for each in request.inputs])
+        loaded = request.state is not None and not request.load
+        if not (self.mode and loaded and self._last == key and self._compiled):
+            steps = super().build(request)
+            self._last, self._compiled = key if loaded else None, None
+            return steps
+        return self._compiled.steps
 
     def _parameters(self, layer: Any) -> Dict[str, Any]:
         """The parameters of a built layer, by name; a function has none."""

@@ -241,14 +241,29 @@ def pad_gradient(shape: Sequence[int], amounts: Sequence[tuple[int, int]], mode:
         amounts: as of :func:`pad`.
         mode: as of :func:`pad`.
         gradient: the shape of the padded array.
+
+    Raises:
+        OverflowError: integers that may not fit into their own dtype.
     """
     if mode == "constant":
         return pad(gradient, [(-before, -after) for before, after in amounts])
     for axis, pair in enumerate(amounts, len(shape) - len(amounts)):
+        _check_sum(gradient, gradient.shape[axis])
         collected = np.zeros((shape[axis], *np.delete(gradient.shape, axis)), gradient.dtype)
         np.add.at(collected, _source_positions(shape[axis], pair, mode), np.moveaxis(gradient, axis, 0))
         gradient = np.moveaxis(collected, 0, axis)
     return gradient
+
+
+def bias_gradient(gradient: Array, channel: int) -> Array:
+    """The derivative of sum(gradient * (x + bias)) by the bias, which lies along one axis of x.
+
+    Raises:
+        OverflowError: integers that may not fit into their own dtype.
+    """
+    _check_sum(gradient, gradient.size)
+    total: Array = gradient.sum(axis=tuple(axis for axis in range(gradient.ndim) if axis != channel))
+    return total
 
 
 # Where the padded axis takes its positions from; position 0 is the first of the source axis.
@@ -353,6 +368,11 @@ def _dtypes(x: Array, weight: Array, bias: Array | None, terms: int, work: int) 
         raise OverflowError(f"sums of {terms} products may not fit into {final}")
     in_float = work > LARGE_WORK and bound < EXACT_IN_FLOAT64
     return final, np.dtype(np.float64) if in_float else final
+
+
+def _check_sum(array: Array, terms: int) -> None:
+    if array.dtype.kind in "iu" and not _fits(terms * _peak(array), array.dtype):
+        raise OverflowError(f"sums of {terms} terms may not fit into {array.dtype}")
 
 
 def _peak(array: Array) -> int:

@@ -139,6 +139,10 @@ class PipelineBackend:
         """Set the framework's generator."""
         raise NotImplementedError
 
+    def build(self, request: Request) -> Sequence[Callable[..., Any]]:
+        """The request's steps, freshly built."""
+        return [self._construct(step, request) for step in self._initialised(request)]
+
     def prepare(self, layer: Any, request: Request) -> Any:
         """A chance to bring a freshly built step to the request's dtype or mode."""
         return layer
@@ -155,7 +159,7 @@ class PipelineBackend:
         try:
             if request.seed is not None:
                 self.seed(request.seed)
-            steps = [self._construct(step, request) for step in self._initialised(request)]
+            steps = self.build(request)
             layer = steps[request.layer]
             phase = Phase.LOAD
             if request.state is not None:

@@ -7,7 +7,7 @@ import warnings
 from dataclasses import replace
 from typing import Any, cast
 
-from harness import adhoc, calls, environment, runner, trial_record
+from harness import adhoc, calls, dtypes, environment, runner, trial_record
 from harness.adhoc import Describing
 from harness.backends import targets
 from harness.commands import Subparsers, declare, shape
@@ -33,7 +33,9 @@ def register(commands: Subparsers) -> None:
     parser.add_argument("torch", metavar="TORCH", help="the reference's call, or a chain of calls")
     parser.add_argument("mindspore", metavar="MINDSPORE", help="the subject's call, or a chain of calls")
     parser.add_argument("--input", action="append", required=True, metavar="SHAPE", help="as 1,3,16,20; repeatable")
-    parser.add_argument("--dtype", default="float32", choices=["float16", "float32", "float64"])
+    parser.add_argument("--dtype", default="float32", choices=list(dtypes.NAMES))
+    parser.add_argument("--mode", default="", help="the subject's mode, as graph; it is held against the plain one too")
+    parser.add_argument("--derivatives", type=int, default=1, choices=[0, 1, 2], help="default: %(default)s")
     parser.add_argument("--lane", action="append", choices=[str(lane) for lane in Lane], help="default: both")
     parser.add_argument("--key", default="compare", help="what inputs and weights are drawn by (default: %(default)s)")
     parser.add_argument("--shapes-only", action="store_true", help="leave the weights as built, compare shapes alone")
@@ -61,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _trial(arguments: argparse.Namespace) -> Trial:
     shapes = [shape(text) for text in arguments.input]
     reference_steps, subject_steps = calls.parse(arguments.torch), calls.parse(arguments.mindspore)
-    reference, subject = _target(reference_steps), _target(subject_steps)
+    reference, subject = _target(reference_steps), _target(subject_steps, arguments.mode)
     if reference == subject:
         raise HarnessError(f"both calls are of {reference.framework}; give one of each framework")
     open_backend = _opener(arguments)
@@ -75,6 +77,7 @@ def _trial(arguments: argparse.Namespace) -> Trial:
 
 def _as_asked(case: Case, arguments: argparse.Namespace) -> Case:
     """The case with what the arguments say of its result."""
+    case = replace(case, derivatives=arguments.derivatives)
     if arguments.expect:
         case = replace(case, expect=Expectation(arguments.expect))
     if arguments.output_shape:
@@ -92,11 +95,11 @@ def _opener(arguments: argparse.Namespace) -> Open:
     return open_backend
 
 
-def _target(steps: tuple[Step, ...]) -> Target:
+def _target(steps: tuple[Step, ...], mode: str = "") -> Target:
     names = {step.call.partition(".")[0] for step in steps}
     if len(names) > 1:
         raise HarnessError(f"one chain has calls of {' and '.join(sorted(names))}; a side is of one framework")
-    target = targets.parse(f"{names.pop()}@cpu")
+    target = targets.parse(f"{names.pop()}@cpu" + (f":{mode}" if mode else ""))
     reason = targets.obstacle(target)
     if reason:
         raise HarnessError(f"{target} cannot run here: {reason}")

@@ -6,15 +6,18 @@ import argparse
 import math
 import shlex
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness import calls, environment, plan, trial_record
+from harness.adjudicate import derivative
 from harness.backends import targets
 from harness.casefile import Recipe
 from harness.commands import Subparsers, declare, on_stderr, shape
 from harness.errors import HarnessError
-from harness.model import Case, Lane, Tier, Trial
+from harness.model import Case, Comparison, Lane, Tier, Trial
+from harness.outcome import grade
 from harness.porting import answer, checkpoint, code, match
 from harness.porting.answer import Answer, Attempt, World
 from harness.records import dump, write_atomic
@@ -138,17 +141,22 @@ def _code(found: Answer, best: Attempt) -> str:
 
 def _verified(best: Attempt, world: World) -> dict[str, Any]:
     assert best.outcome is not None
-    lanes = {str(each.lane): str(each.verdict) for each in best.outcome.comparisons}
+    compared = best.outcome.comparisons
+    lanes = {str(lane): str(grade({}, of_lane)) for lane in Lane if (of_lane := _of_lane(compared, lane))}
     both = (world.reference, world.subject)
     return {
         "lane": str(Lane.EXACT if Lane.EXACT in lanes else Lane.ROUNDING),
         "lanes": lanes,
-        "tensors": sorted({each.tensor for each in best.outcome.comparisons}),
+        "tensors": list(dict.fromkeys(each.tensor for each in compared)),
         "targets": [str(target) for target in both],
         "versions": {target.framework: targets.version(target.framework) for target in both},
         "input": {name: list(extents) for name, extents in best.case.inputs.items()},
         "domain": _domain(best.recipe, world),
     }
+
+
+def _of_lane(compared: Sequence[Comparison], lane: Lane) -> list[Comparison]:
+    return [each for each in compared if each.lane is lane]
 
 
 def _domain(recipe: Recipe, world: World) -> dict[str, Any]:
@@ -207,9 +215,13 @@ def _evidence(verified: dict[str, Any]) -> list[str]:
     )
     return [
         f"verified  {', '.join(verified['tensors'])} of this very call: {lanes}; {size}",
-        f"on        {', '.join(verified['targets'])}; {versions}; forward only",
+        f"on        {', '.join(verified['targets'])}; {versions}; {_directions(verified['tensors'])}",
         f"domain    {domain['when']}{words}; {domain['cases']} cases of {', '.join(domain['check'])}",
     ]
+
+
+def _directions(tensors: Sequence[str]) -> str:
+    return "forward and backward" if any(map(derivative, tensors)) else "forward only"
 
 
 def _others(tried: list[dict[str, Any]]) -> list[str]:

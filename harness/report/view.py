@@ -14,7 +14,7 @@ from harness.classes import classes, counted
 from harness.divergence import RED
 from harness.ledger.claims import ClaimRow, ClaimVerdict, DocumentRow, Unchecked, by_document, ledger, unchecked
 from harness.ledger.findings import Finding
-from harness.matrix import diverges, frame, tally
+from harness.matrix import AGAIN, diverges, frame, tally
 from harness.model import AGREEMENT, Verdict
 from harness.records import OUTPUT, Record, Results, check
 from harness.report.changes import Changes, changes, describe
@@ -28,7 +28,10 @@ _PLAN_HASH = 12
 
 @dataclass(frozen=True)
 class MatrixRow:
-    """Trials per verdict for one layer on one subject; ``rate`` is ``None`` where nothing was rated."""
+    """Trials per verdict for one layer on one subject; ``rate`` is ``None`` where nothing was rated.
+
+    ``twice`` and ``threads`` say how often the same call gave the same again, at once or on more threads.
+    """
 
     layer: str
     subject: str
@@ -37,6 +40,8 @@ class MatrixRow:
     diverging: int
     rate: float | None
     anchor: str = ""
+    twice: str = "-"
+    threads: str = "-"
 
 
 @dataclass(frozen=True)
@@ -217,11 +222,19 @@ def _matrix(table: pd.DataFrame, groups: tuple[Group, ...]) -> tuple[MatrixRow, 
     for index, counts in zip(counted.index, counted.to_dict("records"), strict=True):
         layer, subject, release = index
         trials, diverging, rate = int(counts.pop("trials")), int(counts.pop("diverging")), counts.pop("rate")
+        again = {name: int(counts.pop(name)) for name in AGAIN}
+        twice = _same(again["repeated"], again["repeat_differs"])
+        threads = _same(again["threaded"], again["threads_differ"])
         numbers = tuple((str(verdict), int(count)) for verdict, count in counts.items())
         share = None if pd.isna(rate) else float(rate)
         anchor = anchors.get(layer, "") if diverging else ""
-        rows.append(MatrixRow(layer, f"{subject} {release}".strip(), numbers, trials, diverging, share, anchor))
+        name = f"{subject} {release}".strip()
+        rows.append(MatrixRow(layer, name, numbers, trials, diverging, share, anchor, twice, threads))
     return tuple(rows)
+
+
+def _same(asked: int, differ: int) -> str:
+    return f"{asked - differ} of {asked}" if asked else "-"
 
 
 def _total(rows: tuple[MatrixRow, ...]) -> MatrixRow:

@@ -7,14 +7,15 @@ import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness.backends.adapter_numpy import LAYERS, Adapter
+from harness.backends.adapter_numpy import Adapter
 from harness.backends.convolution import Array
+from harness.backends.layers import LAYERS, Identity
 from harness.protocol import Failure, Observation, Phase, Request, Step
 
 
@@ -178,6 +179,119 @@ def test_without_a_batch_the_result_is_that_of_the_sample(name: str, x: Array, a
     np.testing.assert_array_equal(layer(x[1]), layer(x)[1], strict=True)
 
 
+# -- derivatives, by what each element alone adds; exact, because every layer is affine in each tensor -----------------
+
+
+def chained(*steps: Step, layer: int = 0, seed: int = 1, batch: bool = True) -> dict[str, tuple[Array, Array]]:
+    """The adapter's derivatives of the steps at random integers, each beside that of a difference."""
+    rng = np.random.default_rng(seed)
+    built = [LAYERS[step.call](*step.args, **step.kwargs) for step in steps]
+    shape = ((2, 4, 6, 5) if "2d" in steps[layer].call else (2, 4, 7))[0 if batch else 1 :]
+    x, tangent = rng.integers(-9, 9, (2, *shape), endpoint=True)
+    state = {key: rng.integers(1, 9, array.shape) for key, array in built[layer].state.items()}
+    output = Adapter().observe(Request(steps, layer, (x,), state)).outputs["output"]
+    cotangent = rng.integers(-9, 9, output.shape, endpoint=True)
+    asked = Request(steps, layer, (x,), state, cotangent=cotangent, tangents=(tangent,))
+    seen = Adapter().observe(asked)
+    assert seen.failure is None, seen.failure
+
+    def weighted(x: Array) -> int:
+        built[layer].state = state
+        for step in built:
+            x = step(x)
+        return int((x * cotangent).sum())
+
+    wanted = {
+        "grad.0": differences(x, lambda: weighted(x)),
+        **{f"grad.{name}": differences(array, lambda: weighted(x)) for name, array in state.items()},
+        **{
+            f"grad2.{name}": differences(array, lambda: weighted(x + tangent) - weighted(x))
+            for name, array in state.items()
+            if name != "bias"
+        },
+    }
+    assert seen.outputs.keys() == {"output", *wanted}
+    return {name: (seen.outputs[name], array) for name, array in wanted.items()}
+
+
+def differences(array: Array, scalar: Callable[[], int]) -> Array:
+    start, found = scalar(), np.zeros(array.shape, np.int64)
+    for place in np.ndindex(array.shape):
+        array[place] += 1
+        found[place] = scalar() - start
+        array[place] -= 1
+    return found
+
+
+def step(name: str, *args: Any, **kwargs: Any) -> Step:
+    return Step(f"torch.nn.{name}", kwargs, args)
+
+
+MODES = ("zeros", "reflect", "replicate", "circular")
+DERIVED: list[tuple[Step, ...]] = [
+    *[(step("Conv1d", 4, 6, 3, padding=2, stride=s, padding_mode=m),) for m in MODES for s in (1, 2, 3)],
+    *[(step("Conv2d", 4, 2, (2, 3), padding=(1, 2), stride=(3, 2), groups=2, padding_mode=m),) for m in MODES],
+    *[(step("Conv2d", 4, 2, (2, 3), padding="same", dilation=(1, 2), groups=2, padding_mode=m),) for m in MODES],
+    (step("Conv1d", 4, 2, 2, bias=False, dilation=3),),
+    (step("ConvTranspose1d", 4, 6, 3, stride=2, padding=1, output_padding=1, groups=2),),
+    (step("ConvTranspose1d", 4, 2, 2, dilation=3, output_padding=2, bias=False),),
+    (step("ConvTranspose2d", 4, 2, (2, 3), stride=(3, 1), padding=(1, 0), output_padding=(2, 0), groups=2),),
+    (step("ConvTranspose2d", 4, 2, 2, stride=(1, 2), dilation=(3, 1), output_padding=(2, 1), padding=(2, 1)),),
+]
+
+
+@pytest.mark.parametrize("batch", [True, False], ids=["batch", "sample"])
+@pytest.mark.parametrize("steps", DERIVED, ids=lambda steps: str(steps[0]))
+def test_derivatives_are_what_each_element_adds(steps: tuple[Step, ...], batch: bool) -> None:
+    for name, (actual, expected) in chained(*steps, batch=batch).items():
+        np.testing.assert_array_equal(actual, expected, strict=True, err_msg=name)
+
+
+CONV1, CONV2 = step("Conv1d", 4, 2, 3), step("Conv2d", 4, 2, 2, stride=2)
+
+
+@pytest.mark.parametrize(
+    ("layer", "steps"),
+    [
+        *[(1, (step(f"{kind}Pad1d", (2, 1)), CONV1)) for kind in ("Zero", "Reflection", "Replication", "Circular")],
+        *[(1, (step(f"{kind}Pad2d", (1, 2, 3, 0)), CONV2)) for kind in ("Reflection", "Replication", "Circular")],
+        *[(0, (CONV1, step(f"{kind}Pad1d", 2))) for kind in ("Zero", "Reflection", "Replication", "Circular")],
+        (1, (step("ConstantPad1d", (2, -1), 7), CONV1, step("ZeroPad1d", (-1, 3)))),
+        (1, (step("ConstantPad2d", (2, -1, 0, 1), 7), CONV2, step("ConstantPad2d", 1, -3))),
+        (1, (step("Identity", 3), CONV2, step("Identity"))),
+        (1, (Step("torch.transpose", {"dim0": 2, "dim1": 3}), CONV2, Step("torch.transpose", {}, (0, 1)))),
+        (1, (step("ReflectionPad1d", 2), step("ConvTranspose1d", 4, 2, 3, 2, 1), step("ConstantPad1d", -2, 5))),
+    ],
+    ids=str,
+)
+def test_derivatives_pass_through_the_steps_around_the_layer(layer: int, steps: tuple[Step, ...]) -> None:
+    for name, (actual, expected) in chained(*steps, layer=layer).items():
+        np.testing.assert_array_equal(actual, expected, strict=True, err_msg=name)
+
+
+def test_a_cotangent_of_another_shape_asks_for_nothing() -> None:
+    for cotangent in (None, np.ones((1, 2, 5), np.int64)):
+        seen = Adapter().observe(Request((CONV1,), 0, (ROW,), None, cotangent=cotangent))
+        assert (seen.failure, list(seen.outputs)) == (None, ["output"])
+
+
+def test_a_layer_without_a_derivative_keeps_its_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(Identity, "backward")
+    seen = Adapter().observe(Request((step("Identity"),), 0, (ROW,), None, cotangent=ROW))
+    assert list(seen.outputs) == ["output"]
+    assert seen.failure is not None
+    assert (seen.failure.phase, seen.failure.unsupported) == (Phase.BACKWARD, True)
+    assert seen.failure.message == "no derivative of Identity is defined here"
+
+
+def test_derivatives_of_integers_that_may_wrap_around_are_an_error() -> None:
+    state = {"weight": np.ones((2, 4, 3), np.int64), "bias": np.ones(2, np.int64)}
+    cotangent = np.full((2, 2, 3), 2**61)
+    failed = Adapter().observe(Request((CONV1,), 0, (ROW,), state, cotangent=cotangent)).failure
+    assert failed is not None
+    assert (failed.phase, failed.type) == (Phase.BACKWARD, "OverflowError")
+
+
 @pytest.fixture(name="torch")
 def single_threaded_torch() -> Iterator[Any]:
     """On tiny tensors and beside other work, torch's threads cost many times what they compute."""
@@ -295,9 +409,18 @@ def test_pad_layers_are_torchs(pad: str) -> None:
         against_torch(f"{pad}2d", SQUARE, (*left, *top), *value)
 
 
-@pytest.mark.parametrize("call", LAYERS)
+@pytest.mark.parametrize("call", [call for call in LAYERS if call.startswith("torch.nn.")])
 def test_signatures_are_torchs(torch: Any, call: str) -> None:
     theirs = inspect.signature(getattr(torch.nn, call.rsplit(".", 1)[1])).parameters
     ours = inspect.signature(LAYERS[call]).parameters
     wanted = [(p.name, p.kind, p.default) for p in theirs.values() if p.name not in ("device", "dtype")]
     assert [(p.name, p.kind, p.default) for p in ours.values()] == wanted
+
+
+def test_transpose_is_torchs_whose_signature_is_not_told(torch: Any) -> None:
+    with pytest.raises(ValueError, match="signature"):
+        inspect.signature(torch.transpose)
+    for x, (dim0, dim1) in itertools.product([ROW, SQUARE], [(0, 1), (1, 2), (-1, 0), (2, -2)]):
+        given = {"dim0": dim0, "dim1": dim1}
+        found = Adapter().observe(Request((Step("torch.transpose", given),), 0, (x,), None)).outputs["output"]
+        assert np.array_equal(found, torch.transpose(torch.from_numpy(x), **given).numpy())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from harness import dtypes
 from harness.compare import Judge, compare, max_ulp
 from harness.model import Array, Comparison, Lane, Verdict
 
@@ -161,6 +163,32 @@ def test_max_ulp_across_zero_and_to_the_ends(dtype: Any) -> None:
     assert max_ulp(np.array([dtype(np.inf)]), np.array([dtype(-np.inf)])) == 2 * finite
 
 
+@pytest.mark.parametrize(
+    ("left", "right", "steps"),
+    [
+        (1.0, 1.0, 0),
+        (1.0, 1.0078125, 1),
+        (1.0, 2.0, 128),
+        (-1.0, 1.0, 2 * 127 * 128),
+        (0.0, -0.0, 0),
+        (2.0, 1.984375, 2),
+    ],
+)
+def test_max_ulp_counts_in_bfloat16(left: float, right: float, steps: int) -> None:
+    a, b = (np.array([value, 0.5], dtypes.dtype("bfloat16")) for value in (left, right))
+    assert max_ulp(a, b) == max_ulp(b, a) == steps
+
+
+def test_bfloat16_is_compared_as_any_other() -> None:
+    expected = numbers().astype(dtypes.dtype("bfloat16"))
+    found = against(expected, expected.copy())
+    assert (found.verdict, found.max_abs, found.max_ulp) == (Verdict.BITWISE, 0.0, 0)
+    other = expected.copy()
+    other[1, 2, 3, 4] += 1
+    assert (against(other, expected).verdict, against(other, expected).max_abs) == (Verdict.VALUE, 1.0)
+    assert against(expected.astype(np.float16), expected).verdict is Verdict.DTYPE
+
+
 def test_max_ulp_passes_over_nan_and_integers() -> None:
     assert max_ulp(np.array([np.nan, 1.0]), np.array([5.0, 1.0])) == 0
     assert max_ulp(np.array([1]), np.array([2])) is None
@@ -240,15 +268,34 @@ def test_a_bound_that_lets_everything_pass_proves_nothing() -> None:
     assert against(expected, expected, bounded(expected, np.inf)).verdict is Verdict.WEAK
 
 
+def test_within_a_box_mutants_are_planted_there_alone() -> None:
+    expected = np.zeros((2, 4, 5, 6), np.float32)
+    expected[:, :, :2, 1:4] = numbers(shape=(2, 4, 2, 3))
+    inside = (slice(0, 2), slice(0, 4), slice(0, 2), slice(1, 4))
+    bound = np.where(expected != 0, 0.4, 0.0)  # as where nothing is summed
+    judge = Judge(Lane.ROUNDING, bound, expected.astype(np.float64), within=inside)
+    assert against(expected, expected, judge).verdict is Verdict.BITWISE
+    same = np.zeros_like(expected)
+    same[inside] = 1
+    blind = replace(judge, truth=same.astype(np.float64), within=inside)
+    moving = {"shift-2", "flip-2", "shift-3"}  # as a whole all ones move against the zeros around them
+    assert not moving & set(against(same, same, replace(blind, within=())).missed)
+    assert moving <= set(against(same, same, blind).missed)
+    beside = changed(expected, (0, 0, 4, 5), 1.0)
+    assert against(beside, expected, judge).verdict is Verdict.VALUE
+
+
 @pytest.mark.parametrize(("value", "verdict"), [(3.0, Verdict.BITWISE), (0.0, Verdict.WEAK)])
 def test_a_single_element_proves_something_if_it_is_not_zero(value: float, verdict: Verdict) -> None:
     for shape in ((), (1,), (1, 1), (1, 1, 1, 1)):
         assert against(np.full(shape, value), np.full(shape, value)).verdict is verdict
 
 
-def test_nothing_proves_nothing() -> None:
+def test_an_empty_array_proves_its_shape_and_dtype() -> None:
     found = against(np.empty((2, 0, 3)), np.empty((2, 0, 3)))
-    assert (found.verdict, found.max_abs, found.size) == (Verdict.WEAK, None, 0)
+    assert (found.verdict, found.max_abs, found.size, found.missed) == (Verdict.BITWISE, None, 0, ())
+    assert against(np.empty((2, 0, 4)), np.empty((2, 0, 3))).verdict is Verdict.SHAPE
+    assert against(np.empty((2, 0, 3), np.float32), np.empty((2, 0, 3))).verdict is Verdict.DTYPE
 
 
 def test_extreme_values_raise_no_warning() -> None:

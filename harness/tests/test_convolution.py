@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.backends import convolution
-from harness.backends.convolution import Array, Geometry, conv, conv_transpose, pad, same_amounts
+from harness.backends.convolution import (
+    Array,
+    Geometry,
+    bias_gradient,
+    conv,
+    conv_gradients,
+    conv_transpose,
+    conv_transpose_gradients,
+    pad,
+    pad_gradient,
+    same_amounts,
+    weight_gradient,
+)
 
 
 def integers(rng: np.random.Generator, *shape: int, peak: int = 9) -> Array:
@@ -368,3 +381,135 @@ def test_a_value_that_the_dtype_cannot_hold_is_not_rounded(value: float) -> None
 
 def test_same_puts_the_odd_zero_at_the_end() -> None:
     assert same_amounts((1, 2, 3, 4, 2), (5, 1, 1, 1, 3)) == ((0, 0), (0, 1), (1, 1), (1, 2), (1, 2))
+
+
+# -- derivatives, by what each element alone adds to the weighted sum --------------------------------------------------
+
+
+def one_by_one(linear: Callable[[Array], Array], shape: tuple[int, ...], gradient: Array) -> Array:
+    """sum(gradient * linear(unit)) for each unit array; exact, in integers."""
+    found = np.zeros(shape, np.int64)
+    for place in np.ndindex(shape):
+        unit = np.zeros(shape, np.int64)
+        unit[place] = 1
+        found[place] = (gradient * linear(unit)).sum()
+    return found
+
+
+def unpadded(g: Geometry) -> Geometry:
+    return Geometry(g.stride, ((0, 0),) * len(g.stride), g.dilation, g.groups)
+
+
+GRADIENT_SEEDS = range(25)
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+@pytest.mark.parametrize("seed", GRADIENT_SEEDS)
+def test_the_derivatives_of_conv_are_what_each_element_adds(rank: int, seed: int) -> None:
+    rng = np.random.default_rng([13, rank, seed])
+    g, kernel = random_geometry(rng, rank)
+    g = unpadded(g)
+    # Up to the stride's remainder of positions that no window reaches.
+    size = [(k - 1) * d + 1 + int(rng.integers(0, 4)) for k, d in zip(kernel, g.dilation, strict=True)]
+    x, w = integers(rng, 2, 2 * g.groups, *size), integers(rng, 3 * g.groups, 2, *kernel)
+    gradient = integers(rng, *conv(x, w, g).shape)
+    by_x, by_weight = conv_gradients(x, w, g, gradient)
+    assert by_x.dtype == by_weight.dtype == np.int64
+    np.testing.assert_array_equal(by_x, one_by_one(lambda unit: conv(unit, w, g), x.shape, gradient), strict=True)
+    np.testing.assert_array_equal(by_weight, one_by_one(lambda unit: conv(x, unit, g), w.shape, gradient), strict=True)
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+@pytest.mark.parametrize("seed", GRADIENT_SEEDS)
+def test_the_derivatives_of_conv_transpose_are_what_each_element_adds(rank: int, seed: int) -> None:
+    rng = np.random.default_rng([17, rank, seed])
+    g, kernel = random_geometry(rng, rank)
+    size = [2 + int(rng.integers(0, 3)) for _ in range(rank)]
+    # The longest or the next to it: beyond the stride where the dilation is larger.
+    extra = tuple(max(0, max(s, d) - 1 - int(rng.integers(0, 2))) for s, d in zip(g.stride, g.dilation, strict=True))
+    sides = zip(size, kernel, g.stride, g.dilation, extra, strict=True)
+    full = [(i - 1) * s + d * (k - 1) + e + 1 for i, k, s, d, e in sides]
+    crops = tuple(p if sum(p) < f else (0, 0) for p, f in zip(g.padding, full, strict=True))
+    g = Geometry(g.stride, crops, g.dilation, g.groups)
+    y, w = integers(rng, 2, 2 * g.groups, *size), integers(rng, 2 * g.groups, 3, *kernel)
+    gradient = integers(rng, *conv_transpose(y, w, g, None, extra).shape)
+    by_y, by_weight = conv_transpose_gradients(y, w, g, gradient)
+    np.testing.assert_array_equal(
+        by_y, one_by_one(lambda unit: conv_transpose(unit, w, g, None, extra), y.shape, gradient), strict=True
+    )
+    np.testing.assert_array_equal(
+        by_weight, one_by_one(lambda unit: conv_transpose(y, unit, g, None, extra), w.shape, gradient), strict=True
+    )
+
+
+def test_an_output_padding_beyond_the_stride_has_room_for_windows_without_an_entry() -> None:
+    g, extra = Geometry((1,), ((0, 0),), (3,)), (2,)
+    y, w = np.arange(1, 4).reshape(1, 1, 3), np.array([[[2, 5]]])
+    gradient = np.arange(1, 1 + conv_transpose(y, w, g, None, extra).size).reshape(1, 1, -1)
+    by_y, by_weight = conv_transpose_gradients(y, w, g, gradient)
+    # The kernel's two taps lie three apart: y's entry at p goes to p with 2 and to p + 3 with 5.
+    assert by_y.tolist() == [[[2 * 1 + 5 * 4, 2 * 2 + 5 * 5, 2 * 3 + 5 * 6]]]
+    assert by_weight.tolist() == [[[1 + 2 * 2 + 3 * 3, 4 + 2 * 5 + 3 * 6]]]
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
+@pytest.mark.parametrize("amounts", [((0, 0), (0, 0)), ((1, 2), (2, 0)), ((2, 1), (0, 3)), ((0, 2), (3, 3))])
+def test_the_derivative_of_pad_collects_what_was_taken(mode: str, amounts: tuple[tuple[int, int], ...]) -> None:
+    shape = (2, 3, 4)  # the first axis is not padded
+    gradient = integers(np.random.default_rng(19), *pad(np.zeros(shape, np.int64), amounts, mode).shape)
+    found = pad_gradient(shape, amounts, mode, gradient)
+    expected = one_by_one(lambda unit: pad(unit, amounts, mode), shape, gradient)
+    np.testing.assert_array_equal(found, expected, strict=True)
+
+
+@pytest.mark.parametrize("amounts", [((-1, 0), (2, -2)), ((-1, -1), (-3, 1)), ((0, -2), (0, 0))])
+def test_the_derivative_of_a_crop_is_zero_where_it_was_cropped(amounts: tuple[tuple[int, int], ...]) -> None:
+    shape = (2, 3, 4)
+    gradient = integers(np.random.default_rng(23), *pad(np.zeros(shape, np.int64), amounts).shape)
+    expected = one_by_one(lambda unit: pad(unit, amounts), shape, gradient)
+    assert not expected.all()
+    np.testing.assert_array_equal(pad_gradient(shape, amounts, "constant", gradient), expected, strict=True)
+
+
+def test_derivatives_that_may_wrap_around_are_an_error() -> None:
+    huge, one, g = np.full((1, 1, 4), 2**62), np.ones((1, 1, 1), np.int64), plain(1)
+    with pytest.raises(OverflowError, match="may not fit into int64"):
+        weight_gradient(huge, np.ones((1, 1, 4), np.int64), g, (1,))
+    with pytest.raises(OverflowError, match="may not fit into int64"):
+        conv_gradients(one.repeat(4, 2), one, g, huge * 2 - 1 + huge)
+    with pytest.raises(OverflowError, match="may not fit into int64"):
+        conv_transpose_gradients(one.repeat(4, 2), 4 * one, g, huge)
+
+
+def test_collected_derivatives_that_may_wrap_around_are_an_error() -> None:
+    huge = np.full((1, 2, 4), 2**62)
+    with pytest.raises(OverflowError, match="sums of 8 terms may not fit into int64"):
+        bias_gradient(huge, 1)
+    with pytest.raises(OverflowError, match="sums of 4 terms may not fit into int64"):
+        pad_gradient((1, 2, 2), ((1, 1),), "replicate", huge)
+    assert pad_gradient((1, 2, 2), ((1, 1),), "constant", huge).tolist() == huge[..., 1:3].tolist()
+
+
+@pytest.mark.parametrize(("peak", "in_float"), [(2**12, True), (2**26, False)])
+def test_the_weights_derivative_multiplies_in_float64_only_if_it_is_much_and_exact(
+    monkeypatch: pytest.MonkeyPatch, peak: int, in_float: bool
+) -> None:
+    rng, g = np.random.default_rng(29), Geometry((2, 1), ((0, 0),) * 2, (1, 2), 2)
+    x, w = integers(rng, 2, 4, 7, 6, peak=peak), integers(rng, 4, 2, 2, 3, peak=9)
+    gradient = integers(rng, *conv(x, w, g).shape, peak=peak)
+    places = gradient[0, 0].size
+    work = 2 * 4 * places * 4 // 2 * 6
+    used, expected = spy(monkeypatch), weight_gradient(x, gradient, g, (2, 3))
+    assert set(used) == {"i"}
+    for limit, kind in ((work, "i"), (work - 1, "f" if in_float else "i")):
+        used.clear()
+        monkeypatch.setattr(convolution, "LARGE_WORK", limit)
+        np.testing.assert_array_equal(weight_gradient(x, gradient, g, (2, 3)), expected, strict=True)
+        assert used == [kind] * 6
+
+
+def test_infinities_in_derivatives_pass_without_a_warning() -> None:
+    x = np.array([[[np.inf, 1.0, -np.inf]]])
+    by_x, by_weight = conv_gradients(x, np.array([[[0.0]]]), plain(1), np.ones((1, 1, 3)))
+    assert np.isnan(by_weight).all()
+    assert by_x.tolist() == [[[0.0, 0.0, 0.0]]]

@@ -114,7 +114,7 @@ def test_no_room_imports_an_adapter(module: str) -> None:
 
 @pytest.mark.parametrize("module", sorted(rooms("backends") - {"harness.backends.targets"}))
 def test_backends_know_the_protocol_and_no_more(module: str) -> None:
-    allowed = {f"harness.backends.{name}" for name in ("pipeline", "convolution")}
+    allowed = {f"harness.backends.{name}" for name in ("pipeline", "convolution", "layers")}
     assert OWN[module] <= allowed | {"harness.protocol", "harness.dtypes", "harness.model", "harness.errors"}
 
 

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.inputs import fingerprint, integers, reals, seeds, tensor_key
+from harness.inputs import fingerprint, integers, places, reals, seeds, tensor_key
 from harness.model import Array, Lane
 
 KEYS = ["conv2d/same/k=3|x|exact", "conv2d/same/k=3|weight|rounding", "", "ключ"]
@@ -110,6 +110,24 @@ def test_integers_are_balanced_and_one_in_sixteen_is_zero() -> None:
         assert abs(np.count_nonzero(np.abs(made) == magnitude) - 12000) < 4 * math.sqrt(64000 * 3 * 13 / 16**2)
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1, 1, 1)])
+def test_a_single_element_is_never_zero(shape: tuple[int, ...]) -> None:
+    keys = [f"single {index}" for index in range(200)]
+    assert any(integer(words(key, 1)[0], 3) == 0 for key in keys)
+    assert all(integers(key, shape, 3).item() for key in keys)
+    assert {integers(key, shape, 3).item() for key in keys} == {-3, -2, -1, 1, 2, 3}
+
+
+@pytest.mark.parametrize("one_in", [2, 16, 1024])
+def test_thinned_integers_are_the_same_where_they_are_kept(one_in: int) -> None:
+    dense, thinned = integers("thin", (64_000,), 7), integers("thin", (64_000,), 7, one_in)
+    kept = np.array([word >> 40 for word in words("thin", 64_000)]) % one_in == 0
+    assert np.array_equal(thinned, np.where(kept, dense, 0))
+    # Four standard deviations of the binomial count.
+    share = 15 / 16 / one_in
+    assert abs(np.count_nonzero(thinned) - 64_000 * share) < 4 * math.sqrt(64_000 * share * (1 - share))
+
+
 def test_reals_are_within_one_never_zero_and_spread_evenly() -> None:
     made = reals("spread", (64000,))
     assert np.all(np.abs(made) < 1.0)
@@ -176,6 +194,24 @@ def test_the_fingerprint_does_not_see_the_layout_in_memory() -> None:
 def test_the_fingerprint_is_a_hash_of_dtype_shape_and_bytes() -> None:
     written = b"<f4(2, 3)" + b"".join(np.float32(value).tobytes() for value in range(6))
     assert fingerprint(BASE) == hashlib.sha256(written).hexdigest()[:16]
+
+
+@pytest.mark.parametrize(
+    ("size", "count", "found"),
+    [(0, 4, []), (1, 4, [0]), (2, 4, [0, 1]), (3, 4, [0, 2, 1]), (9, 1, [0]), (9, 2, [0, 8])],
+)
+def test_places_are_the_ends_first_and_no_more_than_there_are(size: int, count: int, found: list[int]) -> None:
+    assert places("places", size, count) == found
+
+
+@pytest.mark.parametrize("size", [4, 5, 100])
+def test_places_differ_and_are_drawn_by_the_key(size: int) -> None:
+    drawn = {key: places(key, size, 4) for key in map(str, range(50))}
+    assert all(len(set(each)) == 4 and each[:2] == [0, size - 1] for each in drawn.values())
+    assert all(each == places(key, size, 4) for key, each in drawn.items())
+    assert len({tuple(each) for each in drawn.values()}) > 1
+    ranks = np.argsort(words("0", size), kind="stable").tolist()
+    assert drawn["0"][2:] == [place for place in ranks if place not in (0, size - 1)][:2]
 
 
 def test_seeds_follow_from_the_key_and_stay_when_more_are_asked_for() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError
-from harness.matrix import divergence_matrix, frame
+from harness.matrix import AGAIN, divergence_matrix, frame
 from harness.records import merge
 from harness.tests.sample import NEWER, comparison, divergent, known, not_run, results, store, trial
 
@@ -65,6 +65,7 @@ def test_the_matrix_counts_and_rates(tmp_path: Path) -> None:
         "trials",
         "diverging",
         "rate",
+        *AGAIN,
     ]
     assert matrix.index.names == ["layer", "family"]
     row = matrix.loc[[("Conv2d", "same")]].iloc[0]
@@ -100,4 +101,4 @@ def test_an_unknown_name_gets_a_hint(tmp_path: Path) -> None:
 
 def test_no_trials_make_an_empty_matrix(tmp_path: Path) -> None:
     table = frame(results(tmp_path, []))
-    assert list(divergence_matrix(table, by=["dtype"]).columns) == ["trials", "diverging", "rate"]
+    assert list(divergence_matrix(table, by=["dtype"]).columns) == ["trials", "diverging", "rate", *AGAIN]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from harness import plan
 from harness.backends import targets
 from harness.casefile import CaseFile, Family
 from harness.errors import CaseFileError, HarnessError
-from harness.model import Case, Target, Tier
+from harness.model import Case, Target, Tier, Trial
 from harness.plan import Selection, Shard, parse_shard, plan_hash
 
 TORCH, CPU, GRAPH = Target("torch", "cpu"), Target("mindspore", "cpu"), Target("mindspore", "ascend", "graph")
@@ -27,6 +29,21 @@ families:
   usual: {{because: b, expect: equal, sweep: {{k: [{extents}], p: [0, 1, 2, 3]}}}}
   large: {{because: b, expect: equal, tier: full, sweep: {{k: [50]}}}}
 """
+VARIED = """\
+layer: Conv2d
+documents: {page: {title: Differences}}
+torch: {call: torch.nn.Conv2d, with: {kernel_size: =k, padding: =p, stride: =s}}
+mindspore: {call: mindspore.nn.Conv2d, with: {kernel_size: =k, padding: =p, stride: =s}}
+inputs: {x: [1, 2, 9, 9]}
+dtypes: [float32, float16, bfloat16]
+values: {k: 1, p: 0, s: 1}
+claims: {names: {document: page, where: Signature, says: these are its parameters}}
+families:
+  swept: {because: b, expect: equal, sweep: {k: [1, 2, [1, 2], 3], p: [0, 1, 2], s: [1, 2, [1, 2]]}}
+  single: {because: b, expect: equal}
+  signature: {claims: [names], check: signature, side: torch, parameters: [in_channels, out_channels]}
+"""
+SUBJECTS = (CPU, Target("mindspore", "cpu", "graph"))
 
 
 def written(folder: Path, extents: int = 60, name: str = "conv2d", layer: str = "Conv2d") -> Path:
@@ -120,7 +137,7 @@ def test_a_tier_holds_those_before_it(tmp_path: Path, tier: Tier, held: set[Tier
 
 def test_trials_go_by_case_then_dtype_then_subject(tmp_path: Path) -> None:
     family = family_of(case_file(tmp_path), "quick")
-    assert [trial.id for trial in plan.trials(family, Selection(TORCH, (CPU, GRAPH)))] == [
+    assert [trial.id for trial in plan.trials(family, Selection(TORCH, (CPU, GRAPH), Tier.FULL))] == [
         f"conv2d/quick/k={k},{dtype},{subject}"
         for k in (1, 2)
         for dtype in ("float16", "float32")
@@ -139,6 +156,83 @@ def test_a_side_that_the_file_lacks_is_told(tmp_path: Path) -> None:
     with pytest.raises(HarnessError) as caught:
         plan.check_sides(file, Selection(TORCH, (CPU, Target("numpy", "cpu"))))
     assert str(caught.value) == f"{file.path}: no side 'numpy', which numpy@cpu needs"
+
+
+# -- other dtypes and modes --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def varied(tmp_path: Path) -> CaseFile:
+    (tmp_path / "varied.yaml").write_text(VARIED, encoding="utf-8")
+    return plan.load_case_file(tmp_path / "varied.yaml")
+
+
+def variants(file: CaseFile, name: str, tier: Tier) -> dict[tuple[str, str], list[Trial]]:
+    """The trials of a family by dtype and mode."""
+    found: dict[tuple[str, str], list[Trial]] = {}
+    for trial in plan.trials(family_of(file, name), Selection(TORCH, SUBJECTS, tier)):
+        found.setdefault((trial.dtype, trial.subject.mode), []).append(trial)
+    return found
+
+
+def swept_values(cases: Iterable[Case]) -> set[tuple[str, str]]:
+    return {(name, str(case.values[name])) for case in cases for name in case.swept}
+
+
+@pytest.mark.parametrize("variant", [("float16", ""), ("bfloat16", ""), ("float32", "graph")])
+def test_another_dtype_or_mode_runs_a_part_that_has_every_swept_value(
+    varied: CaseFile, variant: tuple[str, str]
+) -> None:
+    found = variants(varied, "swept", Tier.DEFAULT)
+    plain, part = (found[key] for key in (("float32", ""), variant))
+    assert len(plain) == 36
+    assert 4 <= len(part) <= 10
+    assert swept_values(trial.case for trial in part) == swept_values(trial.case for trial in plain)
+    assert {trial.case.id for trial in part} <= {trial.case.id for trial in plain}
+
+
+def test_both_together_run_in_the_full_tier_alone(varied: CaseFile) -> None:
+    assert variants(varied, "swept", Tier.DEFAULT).keys() == {
+        *(("float32", ""), ("float32", "graph"), ("float16", ""), ("bfloat16", "")),
+    }
+    full = variants(varied, "swept", Tier.FULL)
+    assert full.keys() == {(dtype, mode) for dtype in ("float32", "float16", "bfloat16") for mode in ("", "graph")}
+    assert {len(trials) for trials in full.values()} == {36}
+
+
+def test_a_family_of_a_single_case_runs_it_in_each_dtype_and_mode(varied: CaseFile) -> None:
+    found = variants(varied, "single", Tier.DEFAULT)
+    assert {key: len(trials) for key, trials in found.items()} == {
+        ("float32", ""): 1,
+        ("float32", "graph"): 1,
+        ("float16", ""): 1,
+        ("bfloat16", ""): 1,
+    }
+
+
+@pytest.mark.parametrize("tier", [Tier.DEFAULT, Tier.FULL])
+def test_a_check_of_anything_else_runs_once(varied: CaseFile, tier: Tier) -> None:
+    found = variants(varied, "signature", tier)
+    assert found.keys() == {("float32", "")}
+    assert not any(trial.again for trial in found["float32", ""])
+
+
+def test_what_is_repeated_is_the_part_that_every_variant_runs(varied: CaseFile) -> None:
+    found = variants(varied, "swept", Tier.FULL)
+    part = {trial.case.id for trial in variants(varied, "swept", Tier.DEFAULT)["float16", ""]}
+    for trials in found.values():
+        assert {trial.case.id for trial in trials if trial.again} == part
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+@pytest.mark.parametrize("tier", [Tier.DEFAULT, Tier.FULL])
+def test_the_part_is_that_of_the_whole_family_in_whatever_shards(varied: CaseFile, tier: Tier, count: int) -> None:
+    selection = Selection(TORCH, SUBJECTS, tier)
+    for family in varied.families:
+        whole = list(plan.trials(family, selection))
+        shards = [replace(selection, shard=Shard(index, count)) for index in range(1, count + 1)]
+        parts = [trial for shard in shards for trial in plan.trials(family, shard)]
+        assert sorted((trial.id, trial.again) for trial in parts) == sorted((trial.id, trial.again) for trial in whole)
 
 
 # -- the hash ----------------------------------------------------------------------------------------------------------

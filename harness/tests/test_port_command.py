@@ -81,7 +81,8 @@ def test_an_equivalent_has_its_code_and_its_evidence(port: Any) -> None:
     assert (found["depends_on_input"], found["not_verified"], found["tried"]) == ([], None, [])
     verified = found["verified"]
     assert verified.keys() == VERIFIED
-    assert (verified["lane"], verified["tensors"]) == ("exact", ["output"])
+    assert verified["lane"] == "exact"
+    assert verified["tensors"] == ["output", "grad.bias", "grad.weight", "grad.x"]
     assert verified["lanes"].keys() == {"exact", "rounding"}
     assert verified["lanes"]["exact"] == "bitwise"
     assert (verified["targets"], verified["input"]) == (["honest@cpu", "mini@cpu"], {"x": [2, 3, 6]})
@@ -155,8 +156,9 @@ def test_the_story_of_an_equivalent(story: Any) -> None:
     assert code == 0
     assert lines[0] == "equivalent, by 'gain-after': the gain after the layer"
     assert "layer = mini.Dense(6, 4, has_bias=True)" in lines
-    assert any(line.startswith("verified  output of this very call: bitwise in the exact lane") for line in lines)
-    assert "on        honest@cpu, mini@cpu; honest None and mini None; forward only" in lines
+    tensors = "output, grad.bias, grad.weight, grad.x"
+    assert any(line.startswith(f"verified  {tensors} of this very call: bitwise in the exact lane") for line in lines)
+    assert "on        honest@cpu, mini@cpu; honest None and mini None; forward and backward" in lines
     assert "  gain-as-documented (the document's own, claim 'gain'): value: " in text
     assert lines[-1].startswith("next: --script FILE")
 

@@ -152,8 +152,11 @@ def test_a_real_state_survives_every_way_to_load_it(way: str) -> None:
 
 def test_a_constructor_that_takes_initial_values_is_a_way_to_load_them() -> None:
     bare = (Parameter("weight", (6, 2, 3)), BIAS)  # the constructor adds the axis by itself
-    assert check(Check.OUTPUT, ("load_state_dict", "constructor"), state=bare).verdict in AGREEMENT
-    refused = check(Check.OUTPUT, ("load_state_dict", "constructor"))
+    ways = ("load_state_dict", "constructor")
+    found = check(Check.OUTPUT, ways, state=bare)
+    assert {each.tensor for each in found.comparisons if each.verdict not in AGREEMENT} == {"grad.weight"}
+    assert check(Check.OUTPUT, ways, state=bare, derivatives=0).verdict in AGREEMENT
+    refused = check(Check.OUTPUT, ways)
     assert (refused.verdict, refused.failures["subject"].phase) == (Verdict.REJECTED_BY_SUBJECT, Phase.CONSTRUCT)
 
 

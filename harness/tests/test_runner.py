@@ -9,7 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.model import Comparison, Expectation, Lane, Parameter, Refusal, Side, Tier, Tolerance, Trial, Verdict
+from harness.model import (
+    AGREEMENT,
+    Comparison,
+    Expectation,
+    Lane,
+    Parameter,
+    Refusal,
+    Side,
+    Tier,
+    Tolerance,
+    Trial,
+    Verdict,
+)
 from harness.outcome import Outcome, grade
 from harness.protocol import Argument, Backend, Failure, Observation, Phase, Request, Step
 from harness.runner import run
@@ -23,7 +35,13 @@ def outcome(subject: str, selected: Sequence[Lane] = tuple(Lane), **rest: Any) -
 
 
 def by_lane(found: Outcome) -> dict[str, Verdict]:
-    return {str(each.lane): each.verdict for each in found.comparisons}
+    """The worst of each lane."""
+    lanes = {each.lane for each in found.comparisons}
+    return {str(lane): max(of_lane(found, lane).values(), key=lambda verdict: verdict.rank) for lane in lanes}
+
+
+def of_lane(found: Outcome, lane: Lane) -> dict[str, Verdict]:
+    return {each.tensor: each.verdict for each in found.comparisons if each.lane is lane}
 
 
 class Spy:
@@ -54,8 +72,11 @@ def requests_of(wanted: Trial) -> list[Request]:
 def test_a_right_layer_agrees_in_both_lanes(layer: str, dtype: str) -> None:
     found = outcome(layer, reference=layer, dtype=dtype)
     assert (found.verdict, found.disagrees, found.diagnosis, found.undocumented) == (Verdict.BITWISE, None, None, "")
-    assert by_lane(found) == {"exact": Verdict.BITWISE, "rounding": Verdict.BITWISE}
-    assert found.fingerprints.keys() == {f"{lane}.{name}" for lane in Lane for name in ("x", "weight", "bias")}
+    compared = dict.fromkeys(("output", "grad.bias", "grad.weight", "grad.x"), Verdict.BITWISE)
+    for lane in Lane:
+        assert list(of_lane(found, lane).items()) == list(compared.items())
+    given = ("x", "weight", "bias", "cotangent")
+    assert found.fingerprints.keys() == {f"{lane}.{name}" for lane in Lane for name in given}
     assert found.seconds.keys() == {"reference", "subject"}
 
 
@@ -99,10 +120,8 @@ def test_a_cast_to_float16_shows_in_the_rounding_lane_only() -> None:
 def test_an_output_too_many_is_a_wrong_shape() -> None:
     found = outcome("TwoOutputs")
     assert found.verdict is Verdict.SHAPE
-    assert {each.tensor: each.verdict for each in found.comparisons if each.lane is Lane.EXACT} == {
-        "output": Verdict.BITWISE,
-        "output_1": Verdict.SHAPE,
-    }
+    right = dict.fromkeys(("output", "grad.bias", "grad.weight", "grad.x"), Verdict.BITWISE)
+    assert of_lane(found, Lane.EXACT) == {**right, "output_1": Verdict.SHAPE}
     assert outcome("TwoOutputs", align=False).verdict is Verdict.SHAPE
 
 
@@ -211,7 +230,10 @@ def test_a_comparison_that_could_not_fail_is_weak() -> None:
     wide = {"float32": Tolerance(rtol=0.0, atol=1e6, because="a test")}
     weak = outcome("Linear", tolerances=wide)
     assert (weak.verdict, by_lane(weak)["exact"]) == (Verdict.WEAK, Verdict.BITWISE)
-    assert {"shift-3", "bias-dropped", "halves-swapped"} <= set(weak.comparisons[-1].missed)
+    assert set(of_lane(weak, Lane.ROUNDING).values()) == {Verdict.WEAK}
+    missed = {each.tensor: set(each.missed) for each in weak.comparisons if each.lane is Lane.ROUNDING}
+    assert {"shift-3", "bias-dropped", "halves-swapped"} <= missed["output"]
+    assert {"shift-0", "flip-1", "halves-swapped"} <= missed["grad.weight"]
 
 
 def test_a_table_of_tolerances_replaces_the_bound_of_its_dtype_only() -> None:
@@ -242,9 +264,14 @@ def exact_request(wanted: Trial) -> Request | None:
 
 
 def largest_sum(request: Request) -> float:
+    """Of magnitudes, over the output and its derivatives."""
     assert request.state
+    assert request.cotangent is not None
     x, weight, bias = (np.abs(each.astype(float)) for each in (request.inputs[0], *request.state.values()))
-    return float((x @ weight.T + bias).max())
+    cotangent = np.abs(request.cotangent.astype(float))
+    by_weight = cotangent.reshape(-1, weight.shape[0]).T @ x.reshape(-1, x.shape[-1])
+    sums = (x @ weight.T + bias, cotangent @ weight, by_weight, cotangent.reshape(-1, weight.shape[0]).sum(0))
+    return float(max(each.max() for each in sums))
 
 
 def test_exact_integers_shrink_with_the_dtype_and_the_accumulation() -> None:
@@ -259,8 +286,21 @@ def test_exact_integers_shrink_with_the_dtype_and_the_accumulation() -> None:
         assert largest_sum(each) < exact_limit(dtype)
 
 
-def test_no_exact_lane_where_no_integers_are_small_enough() -> None:
-    wanted = thin("float16", 2047)
+def test_where_ones_would_overflow_inputs_are_thinned() -> None:
+    dense, thinned = exact_request(thin("float16", 2040)), exact_request(thin("float16", 2047))
+    assert dense
+    assert thinned
+    assert largest_sum(thinned) < exact_limit("float16")
+    shares = [np.count_nonzero(each.inputs[0]) / each.inputs[0].size for each in (dense, thinned)]
+    assert shares[0] > 0.9
+    assert 0.1 < shares[1] < 0.4
+    exact = of_lane(run(thin("float16", 2047), open_backend), Lane.EXACT)
+    assert {exact[name] for name in ("output", "grad.weight", "grad.x")} == {Verdict.BITWISE}
+
+
+def test_no_exact_lane_where_no_integers_are_small_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.tolerance.exact_limit", lambda dtype: 1)
+    wanted = thin("float16", 4)
     assert exact_request(wanted) is None
     assert {str(each.lane) for each in run(wanted, open_backend).comparisons} == {"rounding"}
 
@@ -383,3 +423,10 @@ def test_which_side_disagrees_is_summed_up_over_all_comparisons() -> None:
         "both",
         "both",
     ]
+
+
+@pytest.mark.parametrize(("dtype", "lanes"), [("float16", {Lane.EXACT}), ("float32", set(Lane))])
+def test_sums_too_long_for_16_bits_are_left_to_the_exact_lane(dtype: str, lanes: set[Lane]) -> None:
+    found = outcome("Linear", dtype=dtype, ci=1025, derivatives=0)
+    assert found.verdict in AGREEMENT
+    assert {each.lane for each in found.comparisons} == lanes

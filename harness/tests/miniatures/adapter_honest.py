@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from harness.backends.pipeline import Gradients, PipelineBackend, Point
+from harness.protocol import Request
 
 Array = np.ndarray[Any, Any]
 
@@ -33,9 +34,16 @@ def conflict() -> str | None:
 
 
 class Layer:
-    """A layer whose parameters have shapes from the start and values once they are assigned."""
+    """A layer whose parameters have shapes from the start and values once they are assigned.
+
+    Attributes:
+        mode: that of the backend which has built it.
+        deriving: whether it is called for its derivatives.
+    """
 
     shapes: dict[str, tuple[int, ...]]
+    mode = ""
+    deriving = False
 
     def __init__(self) -> None:
         self.state: dict[str, Array] = {name: np.ones(shape, np.float16) for name, shape in self.shapes.items()}
@@ -45,6 +53,10 @@ class Layer:
 
     def compute(self, x: Array, weight: Array, bias: Array) -> Any:
         raise NotImplementedError
+
+    def derived(self, of: str, gradient: Array) -> Array:
+        """What the layer makes of its derivative by a parameter, or by an input, whose name is its number."""
+        return gradient
 
 
 class Linear(Layer):
@@ -138,7 +150,12 @@ class MiniatureBackend(PipelineBackend):
     layers: ClassVar[Mapping[str, Any]]
 
     def __init__(self, device: str = "cpu", mode: str = "", threads: int = 1) -> None:
-        self.threads = threads
+        self.threads, self.mode = threads, mode
+
+    def prepare(self, layer: Any, request: Request) -> Any:
+        if isinstance(layer, Layer):
+            layer.mode = self.mode
+        return layer
 
     def provenance(self) -> Mapping[str, Any]:
         return {"framework": self.name, "version": "1.0", "device": "cpu", "threads": self.threads}
@@ -183,17 +200,27 @@ class MiniatureBackend(PipelineBackend):
 
         if state:
             layer.state = {name: array.astype(np.float64) for name, array in state.items()}
-        by_input = [_differences(array, lambda: weighted(inputs), array.dtype) for array in inputs]
+            layer.deriving = True
+        by_input = [
+            _differences(array, lambda: weighted(inputs), given.dtype)
+            for array, given in zip(inputs, point.inputs, strict=True)
+        ]
         found = Gradients(
-            [each.astype(array.dtype) for each, array in zip(by_input, point.inputs, strict=True)],
+            by_input,
             {name: _differences(layer.state[name], lambda: weighted(inputs), state[name].dtype) for name in state},
             {name: _differences(layer.state[name], directional, state[name].dtype) for name in state}
             if point.tangents
             else {},
         )
         if state:
-            layer.state = state
-        return found
+            layer.state, layer.deriving = state, False
+        if not isinstance(layer, Layer):
+            return found
+        return Gradients(
+            [layer.derived(str(index), each) for index, each in enumerate(by_input)],
+            {name: layer.derived(name, each) for name, each in found.state.items()},
+            found.second,
+        )
 
     def seed(self, seed: int) -> None:
         np.random.seed(seed)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,6 @@ import numpy as np
 from harness.tests.miniatures.adapter_honest import (
     DEVICES,
     DIALECT,
-    MODES,
     PACKAGE,
     REQUIRES,
     Array,
@@ -30,6 +30,7 @@ from harness.tests.miniatures.adapter_honest import (
 
 __all__ = ["DEVICES", "DIALECT", "MODES", "PACKAGE", "REQUIRES", "WAYS", "Adapter", "conflict"]
 
+MODES = ("", "graph")
 WAYS = ("strict", "lenient", "lossy", "idle", "constructor")
 
 
@@ -62,9 +63,11 @@ class Flipped(Linear):
 
 
 class HalfCast(Linear):
-    """Computes in float16, and gives the dtype that it was given."""
+    """Computes in float16, and gives the dtype that it was given; its derivatives are right."""
 
     def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        if self.deriving:
+            return super().compute(x, weight, bias)
         half = (each.astype(np.float16) for each in (x, weight, bias))
         return super().compute(*half).astype(x.dtype)
 
@@ -177,8 +180,83 @@ class Slow(Linear):
     """Right, after a while."""
 
     def compute(self, x: Array, weight: Array, bias: Array) -> Any:
-        time.sleep(0.3)
+        if not self.deriving:
+            time.sleep(0.3)
         return super().compute(x, weight, bias)
+
+
+def _not_a_number(gradient: Array) -> Array:
+    return np.where(np.arange(gradient.size).reshape(gradient.shape) == 0, np.nan, gradient).astype(gradient.dtype)
+
+
+def _fails(gradient: Array) -> Array:
+    raise RuntimeError("no derivative of that")
+
+
+def _lacks(gradient: Array) -> Array:
+    raise NotImplementedError("no such derivative on this device")
+
+
+class WrongGradient(Linear):
+    """Right but for the derivative by one tensor, and shifted as a whole if it is told to be."""
+
+    WAYS: ClassVar[Mapping[str, Callable[[Array], Array]]] = {
+        "transposed": lambda gradient: gradient.T.copy(),
+        "halved": lambda gradient: gradient / gradient.dtype.type(2),
+        "shifted": lambda gradient: np.roll(gradient, 1, -1),
+        "cropped": lambda gradient: gradient[..., :-1],
+        "widened": lambda gradient: gradient.astype(np.float64),
+        "nan": _not_a_number,
+        "fails": _fails,
+        "lacks": _lacks,
+    }
+
+    def __init__(self, ci: int, co: int, of: str, how: str, shift: int = 0) -> None:
+        super().__init__(ci, co)
+        self.of, self.how, self.shift = of, how, shift
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        return np.roll(super().compute(x, weight, bias), 0 if self.deriving else self.shift, -1)
+
+    def derived(self, of: str, gradient: Array) -> Array:
+        return self.WAYS[self.how](gradient) if of == self.of else gradient
+
+
+class Noisy(Linear):
+    """Off by so much, and in one tensor by some noise besides, which no two calls in a row have alike."""
+
+    calls = itertools.count()
+
+    def __init__(self, ci: int, co: int, noise: float, off: float = 0, of: str = "output") -> None:
+        super().__init__(ci, co)
+        self.noise, self.off, self.of = noise, off, of
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        right = super().compute(x, weight, bias)
+        return right if self.deriving else self.derived("output", right + right.dtype.type(self.off))
+
+    def derived(self, of: str, gradient: Array) -> Array:
+        noise = gradient.dtype.type(self.noise * (1 + next(self.calls) % 2)) if of == self.of else 0
+        return gradient + noise
+
+
+class Compiled(Linear):
+    """Other than it should be in one tensor and in graph mode only: shifted, or the next larger numbers."""
+
+    def __init__(self, ci: int, co: int, how: str, of: str = "output") -> None:
+        super().__init__(ci, co)
+        self.how, self.of = how, of
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        right = super().compute(x, weight, bias)
+        return right if self.deriving else self.derived("output", right)
+
+    def derived(self, of: str, gradient: Array) -> Array:
+        if not self.mode or of != self.of:
+            return gradient
+        if self.how == "shifted":
+            return np.roll(gradient, 1, -1)
+        return np.nextafter(gradient, gradient.dtype.type(np.inf))
 
 
 class Dense(HonestDense):
@@ -232,6 +310,14 @@ class SameSeed(Dense):
         return np.random.default_rng(0).uniform(-(fan**-0.5), fan**-0.5, shape).astype(np.float32)
 
 
+class Threaded(Linear):
+    """Its last bits depend on how many threads there are."""
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        right = super().compute(x, weight, bias)
+        return right + right.dtype.type(os.environ.get("OMP_NUM_THREADS") != "1")
+
+
 def times(x: Array, by: float) -> Any:
     """A function of the framework."""
     return x * x.dtype.type(by)
@@ -248,7 +334,8 @@ class Times:
 
 
 RIGHT = (Linear, Scale, Table, Slow, Dense, Times)
-WRONG = (NoBias, Transposed, Shifted, Bounded, Flipped, HalfCast, WrongDtype, WrongShape, TwoOutputs, NaN)
+BACKWARD = (WrongGradient, Noisy, Compiled)
+WRONG = (NoBias, Transposed, Shifted, Bounded, Flipped, HalfCast, Threaded, WrongDtype, WrongShape, TwoOutputs, NaN)
 DRAWN = (MoreSpread, OtherFamily, WrongFan, SameSeed)
 FAILING = (Unsupported, Raises, Crash, Hang)
 
@@ -257,7 +344,9 @@ class Adapter(MiniatureBackend):
     """Right and wrong layers side by side."""
 
     name = "mini"
-    layers: ClassVar[Mapping[str, Any]] = {thing.__name__: thing for thing in (*RIGHT, *WRONG, *DRAWN, *FAILING, times)}
+    layers: ClassVar[Mapping[str, Any]] = {
+        thing.__name__: thing for thing in (*RIGHT, *WRONG, *BACKWARD, *DRAWN, *FAILING, times)
+    }
 
     def load(self, layer: Any, state: Mapping[str, Array], way: str) -> None:
         """Three ways that are wrong: ``lenient`` takes any shape, ``lossy`` loses a bit, ``idle`` does nothing."""

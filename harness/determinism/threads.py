@@ -1,0 +1,76 @@
+"""The same calls on two threads, in a process apart: are the results those of one thread, bit for bit?"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import harness.backends
+from harness.apart import process
+from harness.records import Record
+
+CHILD = "harness.determinism.child"
+THREADS = 2
+# For all of them; what is not reached by then is not counted.
+LIMIT = 300.0
+SIDES = ("reference", "subject")
+_SENT = ("trial", "file", "family", "values", "swept", "dtype", "reference", "subject")
+
+
+def wanted(trials: Sequence[Record]) -> list[Record]:
+    """Those of the trials that were repeated in the run and went through, in the plain mode."""
+    return [
+        {key: trial[key] for key in (*_SENT, "digests")}
+        for trial in trials
+        if trial.get("steady") and ":" not in trial["subject"] and set(trial.get("digests", ())) == set(SIDES)
+    ]
+
+
+def compare(trials: Sequence[Record], root: Path, say: Callable[[str], None], limit: float = LIMIT) -> dict[str, Any]:
+    """What two threads change.
+
+    Args:
+        trials: records of trials that were run on one thread, with the digests of what both sides gave.
+        root: what the case files' names in the records are relative to.
+        say: told when it starts and ends.
+        limit: seconds for all of them.
+
+    Returns:
+        ``count`` of threads, the trials that were ``asked``, and the sides that are ``differing`` by trial.
+    """
+    before = {trial["trial"]: trial["digests"] for trial in trials}
+    say(f"running {len(before)} trials again on {THREADS} threads ...")
+    start = time.monotonic()
+    after = _run(trials, root, limit) if before else {}
+    differing = {
+        name: [side for side in SIDES if digests[side] != before[name][side]]
+        for name, digests in sorted(after.items())
+        if set(digests) == set(SIDES)
+    }
+    say(f"ran {len(after)} of {len(before)} again on {THREADS} threads in {time.monotonic() - start:.0f} s")
+    return {"count": THREADS, "asked": list(differing), "differing": {k: v for k, v in differing.items() if v}}
+
+
+def _run(trials: Sequence[Record], root: Path, limit: float) -> dict[str, dict[str, str]]:
+    """The digests on more threads, by trial; a process that ends early costs those that it did not come to."""
+    with tempfile.TemporaryDirectory(prefix="threads-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        job = {
+            "adapters": list(harness.backends.__path__),
+            "threads": THREADS,
+            "root": str(root.absolute()),
+            "trials": [{key: trial[key] for key in _SENT} for trial in trials],
+        }
+        (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
+        with suppress(subprocess.TimeoutExpired):  # what was written until then counts
+            subprocess.run(**process.options(CHILD, folder), timeout=limit, capture_output=True, check=False)
+        found = folder / "found.jsonl"
+        lines = found.read_text(encoding="utf-8").splitlines(keepends=True) if found.exists() else []
+        answers = [json.loads(line) for line in lines if line.endswith("\n")]
+        return {each["trial"]: each["digests"] for each in answers}

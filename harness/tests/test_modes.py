@@ -1,0 +1,58 @@
+"""Graph mode is compiled and not interpreted: what only an interpreter would do does not happen there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import environment
+from harness.backends import targets
+from harness.model import Target
+from harness.protocol import Request, Step
+
+# As a framework's layer is found: by its dotted name.
+PROBE = """
+import mindspore
+
+seen = []
+
+
+class Probe(mindspore.nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.weight = mindspore.Parameter(mindspore.Tensor([2.0], mindspore.float32), name="weight")
+
+    def construct(self, x):
+        seen.append("interpreted")
+        return x * self.weight
+
+
+def twice(x, by):
+    seen.append("interpreted")
+    return x * by
+"""
+
+
+@pytest.mark.parametrize(("mode", "interpreted"), [("", True), ("graph", False)])
+@pytest.mark.parametrize("steps", [("Probe",), ("Probe", "twice"), ("twice", "Probe")], ids="-".join)
+def test_only_the_plain_mode_runs_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, interpreted: bool, steps: tuple[str, ...]
+) -> None:
+    environment.limit_threads(1)
+    module = f"probe_{mode or 'plain'}_{'_'.join(steps)}".lower()
+    (tmp_path / f"{module}.py").write_text(PROBE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    calls = tuple(Step(f"{module}.{name}", {} if name == "Probe" else {"by": 3.0}) for name in steps)
+    x, weights = np.array([[1.0, -2.0]], np.float32), np.array([[5.0, 7.0]], np.float32)
+    request = Request(calls, steps.index("Probe"), (x,), None, cotangent=weights)
+    seen = targets.backend(Target("mindspore", "cpu", mode), 1).observe(request)
+    assert seen.failure is None
+    factor = 2.0 * (3.0 if "twice" in steps else 1.0)
+    np.testing.assert_array_equal(seen.outputs["output"], factor * x)
+    np.testing.assert_array_equal(seen.outputs["grad.0"], factor * weights)
+    np.testing.assert_array_equal(seen.outputs["grad.weight"], [factor / 2 * (5.0 - 14.0)])
+    assert bool(__import__(module).seen) == interpreted
+    assert not (tmp_path / "rank_0").exists()
