@@ -67,12 +67,13 @@ def spreads(terms: Mapping[str, Array], limit: int) -> Iterator[Spread]:
     """
     longest = {name: int(count.max(initial=0)) for name, count in terms.items()}
     outputs = max((count for name, count in longest.items() if "." not in name), default=0)
-    by_input = max((count for name, count in longest.items() if name.startswith("grad.")), default=0)
-    by_state = max((count for name, count in longest.items() if "." in name), default=0)
+    derivatives = max((count for name, count in longest.items() if "." in name), default=0)
     fitting = [(x, w) for x, w in AMPLITUDES if outputs * x * w < limit]
     for x, w in fitting[:1]:
         for weighting in WEIGHTINGS:
-            if max(by_input * w, by_state * x) * weighting < limit:
+            if (
+                derivatives * x * weighting < limit
+            ):  # those by an input have the w in place of the x, which is no larger
                 yield Spread(x, w, weighting)
                 return
         yield from (Spread(x, w, 1, 1, thin) for thin in THINNINGS)

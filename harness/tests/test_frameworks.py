@@ -291,6 +291,25 @@ def test_derivatives_of_both_frameworks_are_the_adjudicators(stem: str, mode: st
     assert any(each.against for each in found.comparisons) is bool(mode)
 
 
+@pytest.mark.parametrize(
+    ("target", "call", "weight"),
+    [
+        (TORCH, "torch.nn.Embedding", "weight"),
+        (MINDSPORE, "mindspore.nn.Embedding", "embedding_table"),
+        (replace(MINDSPORE, mode="graph"), "mindspore.nn.Embedding", "embedding_table"),
+    ],
+    ids=str,
+)
+def test_integers_have_no_derivative_and_the_parameters_have_theirs(target: Target, call: str, weight: str) -> None:
+    x, table = np.array([[1, 0, 1]], np.int32), np.arange(8, dtype=np.float32).reshape(4, 2)
+    cotangent = np.array([[[1, 2], [3, 4], [5, 6]]], np.float32)
+    asked = Request((Step(call, {}, (4, 2)),), 0, (x,), {weight: table}, cotangent=cotangent)
+    seen = targets.backend(target, 1).observe(asked)
+    assert seen.failure is None
+    assert seen.outputs.keys() == {"output", f"grad.{weight}"}
+    assert seen.outputs[f"grad.{weight}"].tolist() == [[3, 4], [6, 8], [0, 0], [0, 0]]
+
+
 def test_a_failing_graph_compile_leaves_nothing_behind(tmp_path: Path) -> None:
     code = """if True:
         import numpy as np
