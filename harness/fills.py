@@ -71,9 +71,8 @@ def spreads(terms: Mapping[str, Array], limit: int) -> Iterator[Spread]:
     fitting = [(x, w) for x, w in AMPLITUDES if outputs * x * w < limit]
     for x, w in fitting[:1]:
         for weighting in WEIGHTINGS:
-            if (
-                derivatives * x * weighting < limit
-            ):  # those by an input have the w in place of the x, which is no larger
+            # Derivatives by an input are sums of w, which is no larger than x.
+            if derivatives * x * weighting < limit:
                 yield Spread(x, w, weighting)
                 return
         yield from (Spread(x, w, 1, 1, thin) for thin in THINNINGS)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.divergence import signature
-from harness.model import Comparison, Lane, Parameter, Side, Target, Tier, Trial, Verdict
+from harness.model import Comparison, Lane, Parameter, Side, Target, Tier, Tolerance, Trial, Verdict
 from harness.outcome import Outcome, grade
 from harness.protocol import Argument, Backend, Failure, Observation, Phase, Request, Step
 from harness.runner import run
@@ -279,6 +279,19 @@ def test_a_mode_that_differs_from_the_reference_too_is_named_by_the_reference() 
     ]
     assert signature(record(wanted, found)).tensor == "output"
     assert ", against mini@cpu" in story({**record(wanted, found), "departure": "", "status": "new"})
+
+
+def test_the_diagnosis_of_a_mode_is_made_against_the_plain_one() -> None:
+    own = {"ci": 4, "co": 4, "how": "shifted"}
+    doubled = Side((Step("mini.Compiled", own), Step("mini.Times", {"by": 2.0})), 0)
+    wide = {"float32": Tolerance(rtol=0.0, atol=1e6, because="a test")}
+    wanted = trial(sides={**trial().case.sides, "mini": doubled}, tolerances=wide, derivatives=0)
+    found = outcome(replace(wanted, subject=GRAPH), [Lane.ROUNDING])
+    assert [(each.against, each.verdict) for each in found.comparisons] == [
+        *[("", Verdict.WEAK), ("mini@cpu", Verdict.VALUE)],
+    ]
+    assert found.diagnosis is not None
+    assert found.diagnosis.kind == "shifted"
 
 
 def test_a_mode_that_is_as_wrong_as_the_plain_one_agrees_with_it() -> None:
