@@ -70,6 +70,7 @@ def _head(exhibit: Exhibit, frameworks: Sequence[str]) -> dict[str, Any]:
         "modules": sorted(["sys", *needed]),
         "imports": ["numpy", *sorted(frameworks)],
         "given": list(case.inputs),
+        "special": case.special,
         "reference": reference,
         "subject": subject,
         "documented": literal(case.documented_shape) if case.documented_shape else "",

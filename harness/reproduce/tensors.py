@@ -35,7 +35,7 @@ def lines(exhibit: Exhibit, style: Style) -> list[str]:
     if exhibit.shows is Shows.REFUSAL:  # whatever the values are
         return [f'{name} = numpy.ones({array.shape}, "{array.dtype}")' for name, array in wanted.items()]
     if not style.drawn:
-        return [line for name, array in wanted.items() for line in written_out(name, array)]
+        return [line for name, array in wanted.items() for line in written_out(name, array, style.width)]
     drawn = ["random = numpy.random.default_rng(0)  # too many values to write out"]
     for name, array in wanted.items():
         largest = int(np.abs(array).max(initial=1))
@@ -64,17 +64,17 @@ def unloaded(exhibit: Exhibit) -> bool:
     return exhibit.shows is Shows.REFUSAL and ways == {""}
 
 
-def written_out(name: str, array: Array) -> list[str]:
+def written_out(name: str, array: Array, width: int = WIDTH) -> list[str]:
     """Lines that assign an array by its values, each of which is read back as it is."""
     values = ", ".join(map(_value, array.ravel()))
     text = f'{name} = numpy.array([{values}], "{array.dtype}").reshape({", ".join(map(str, array.shape))})'
-    return textwrap.wrap(text, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def _value(value: Any) -> str:
     """The shortest text that gives the value back at its own precision."""
     if not np.isfinite(value):
-        return "numpy.nan" if np.isnan(value) else f"{'-' if value < 0 else ''}numpy.inf"
+        return "nan" if np.isnan(value) else f"{'-' if value < 0 else ''}inf"
     return str(int(value)) if value == np.rint(value) and abs(value) < LARGE and str(value) != "-0.0" else str(value)
 
 
@@ -89,6 +89,6 @@ def bounds(exhibit: Exhibit, style: Style) -> dict[str, Any]:
     bound = np.zeros(judge.truth.shape) if judge.bound is None else judge.bound
     if style.drawn:  # other values than these, so that neither is known element by element
         return {**names, "bound": None if exhibit.exact else 2 * float(bound.max(initial=0.0))}
-    limit = written_out("bound", bound) if bound.any() else ["bound = 0"]
-    text = [*written_out("truth", judge.truth.astype(np.float64)), *limit]
+    limit = written_out("bound", bound, style.width) if bound.any() else ["bound = 0"]
+    text = [*written_out("truth", judge.truth.astype(np.float64), style.width), *limit]
     return {**names, "truth": text}
