@@ -184,17 +184,19 @@ def _judges(
     without = adjudicator.outputs(case, framework, precise.without("bias")) if "bias" in precise.state else None
     unbiased = {name: question.stored(value) for name, value in (without or {}).items()}
     bounds = _bounds(question, appointed, truth, precise)
+    # Ones count the terms of sums of products; a layer that is none can have a derivative of zero there.
+    terms = {} if question.case.tolerances else appointed.terms
     return {
-        name: Judge(question.lane, bounds.get(name), value, unbiased.get(name), _reached(name, appointed.terms[name]))
+        name: Judge(question.lane, bounds.get(name), value, unbiased.get(name), _reached(name, terms.get(name)))
         for name, value in truth.items()
         # A derivative that nothing reaches is zero whatever the sides compute.
-        if not derivative(name) or appointed.terms[name].any()
+        if not derivative(name) or name not in terms or terms[name].any()
     }
 
 
-def _reached(name: str, terms: Array) -> tuple[slice, ...]:
+def _reached(name: str, terms: Array | None) -> tuple[slice, ...]:
     """The smallest box around all that a term reaches. A derivative of a few places only is no less of a proof."""
-    if not derivative(name):
+    if not derivative(name) or terms is None:
         return ()
     return tuple(slice(int(places.min()), int(places.max()) + 1) for places in np.nonzero(terms))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness import dtypes, inputs
+from harness import dtypes, inputs, tolerance
 from harness.model import Array, Case, Lane
 from harness.requests import COTANGENT, Tensors, tangent
 
@@ -65,7 +65,7 @@ def spreads(terms: Mapping[str, Array], limit: int) -> Iterator[Spread]:
         terms: how many products reach each element, for the outputs and each derivative.
         limit: what no sum of magnitudes may reach.
     """
-    longest = {name: int(count.max(initial=0)) for name, count in terms.items()}
+    longest = {name: tolerance.count(each) for name, each in terms.items()}
     outputs = max((count for name, count in longest.items() if "." not in name), default=0)
     derivatives = max((count for name, count in longest.items() if "." in name), default=0)
     fitting = [(x, w) for x, w in AMPLITUDES if outputs * x * w < limit]

@@ -47,7 +47,8 @@ class Outcome:
         """Which side disagrees with the adjudicator: by a rejection of what it can compute, or in a comparison."""
         sides = {each.disagrees for each in self.comparisons} - {None}
         if self.adjudicator is not None:
-            sides |= self.failures.keys()
+            refused = {s: f for s, f in self.failures.items() if not f.unsupported and f.phase is not Phase.BACKWARD}
+            sides |= refused.keys()
         return "both" if len(sides) > 1 else sides.pop() if sides else None
 
 

@@ -121,7 +121,7 @@ def trials(family: Family, selection: Selection) -> Iterator[Trial]:
                 for subject in selection.subjects:
                     covers = case.id in covering
                     if _taken(family, dtype, subject, selection.tier, covers):
-                        again = covers and case.check is Check.OUTPUT and (not subject.mode or _one_in(case, SELDOM))
+                        again = covers and _repeated(family, case, subject)
                         yield Trial(case, dtype, selection.reference, subject, again)
 
 
@@ -134,6 +134,12 @@ def _taken(family: Family, dtype: str, subject: Target, tier: Tier, covering: bo
     if family.stated.check is not Check.OUTPUT or family.tier is Tier.FULL:
         return False
     return tier is Tier.FULL or (covering and variations == 1)
+
+
+def _repeated(family: Family, case: Case, subject: Target) -> bool:
+    """Whether a covering case is run twice: not the large sizes, and only some of what has to be compiled."""
+    worth_it = case.check is Check.OUTPUT and family.tier is not Tier.FULL
+    return worth_it and (not subject.mode or _one_in(case, SELDOM))
 
 
 def _one_in(case: Case, count: int) -> bool:

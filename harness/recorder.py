@@ -170,7 +170,7 @@ class Recorder:
             return None
         self._say("")  # pytest's own progress leaves its line open
         try:
-            return threads.compare(self._repeated, self.config.rootpath, self._say)
+            return threads.compare(self._repeated, self.config.rootpath, self._say, self.session.selection.lanes)
         except KeyboardInterrupt:  # the trials are all recorded
             return None
 

@@ -29,7 +29,13 @@ def exact_limit(dtype: str) -> int:
 
 def telling(dtype: str, terms: Array) -> bool:
     """Whether a bound on sums of so many terms can be missed by what is wrong; ``terms`` as below."""
-    return int(terms.max(initial=0)) <= LONGEST.get(dtype, np.inf)
+    return count(terms) <= LONGEST.get(dtype, np.inf)
+
+
+def count(terms: Array) -> int:
+    """The largest number of terms; beyond all limits where it is no number, as for a layer that is infinite at ones."""
+    largest = float(terms.max(initial=0))
+    return int(largest) if np.isfinite(largest) else 2**62
 
 
 def accumulation_bound(dtype: str, terms: Array, magnitude: Array) -> Array:

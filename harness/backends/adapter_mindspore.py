@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from harness.backends.pipeline import Gradients, PipelineBackend, Point
+from harness.backends.pipeline import Gradients, PipelineBackend, Point, first
 from harness.dtypes import dtype, floating
 from harness.protocol import Observation, Request
 
@@ -84,12 +84,14 @@ class _Cells:
         class Gradient(mindspore.nn.Cell):  # type: ignore[misc]
             """The derivatives by the inputs, by the weights, or by both."""
 
-            def __init__(self, run: Callable[..., Any], weights: Any, by_input: bool, by_weights: bool) -> None:
+            def __init__(self, run: Callable[..., Any], weights: Any, by_input: bool) -> None:
                 super().__init__()
                 self.run, self.weights = run, weights
-                self.derive = mindspore.ops.GradOperation(by_input, by_weights, sens_param=True)
+                self.derive = mindspore.ops.GradOperation(by_input, weights is not None, sens_param=True)
 
             def construct(self, *given: Any) -> Any:
+                if self.weights is None:
+                    return self.derive(self.run)(*given)
                 return self.derive(self.run, self.weights)(*given)
 
         class Directional(mindspore.nn.Cell):  # type: ignore[misc]
@@ -191,8 +193,8 @@ class Adapter(PipelineBackend):
         """See PipelineBackend. By no input, where one of them is of integers."""
         parameters = self._parameters(layer)
         by_input = all(each.is_floating_point() for each in point.inputs)
-        weights = self.mindspore.ParameterTuple(parameters.values())
-        derive = self._derivative(run, weights, by_input, bool(parameters))
+        weights = self.mindspore.ParameterTuple(parameters.values()) if parameters else None
+        derive = self._derivative(run, weights, by_input)
         found = derive(*point.inputs, point.cotangent) if by_input or parameters else ((), ())
         # Both come as a pair of tuples, one of them as a tuple.
         inputs, state = found if by_input == bool(parameters) else (found, ()) if by_input else ((), found)
@@ -204,11 +206,16 @@ class Adapter(PipelineBackend):
             list(inputs) or [None] * len(point.inputs), dict(zip(parameters, state)), dict(zip(parameters, second))
         )
 
-    def _derivative(self, run: Callable[..., Any], weights: Any, by_input: bool, by_weights: bool) -> Any:
+    def _derivative(self, run: Callable[..., Any], weights: Any, by_input: bool) -> Any:
         if self._compiled is None or self._compiled.whole is not run:
-            return self.mindspore.ops.GradOperation(by_input, by_weights, sens_param=True)(run, weights)
+
+            def output(*inputs: Any) -> Any:  # the cotangent is that of the first output alone
+                return first(run(*inputs))
+
+            derive = self.mindspore.ops.GradOperation(by_input, weights is not None, sens_param=True)
+            return derive(output) if weights is None else derive(output, weights)
         if self._compiled.derivative is None:
-            self._compiled.derivative = self.cells.Gradient(run, weights, by_input, by_weights)
+            self._compiled.derivative = self.cells.Gradient(run, weights, by_input)
         return self._compiled.derivative
 
     def build(self, request: Request) -> Sequence[Callable[..., Any]]:
@@ -217,7 +224,11 @@ class Adapter(PipelineBackend):
         MindSpore takes some 50 ms to compile a derivative, and does not free all of it.
         """
         # As text, in which True is not 1, nor 3.0 3.
-        key = ([str(step) for step in request.steps], request.layer, [(each.shape, each.dtype) for each in request.inputs])
+        key = (
+            [str(step) for step in request.steps],
+            request.layer,
+            [(each.shape, each.dtype) for each in request.inputs],
+        )
         loaded = request.state is not None and not request.load
         if not (self.mode and loaded and self._last == key and self._compiled):
             steps = super().build(request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -80,28 +80,34 @@ class Adapter(PipelineBackend):
 
     def gradients(self, run: Callable[..., Any], layer: Any, point: Point) -> Gradients:
         """See PipelineBackend."""
-        grad = self.torch.autograd.grad
-        by = [each for each in point.inputs if each.is_floating_point()]
-        inputs = [each.requires_grad_() for each in by]
+        leaves = [each for each in point.inputs if each.is_floating_point()]
+        for each in leaves:
+            each.requires_grad_()
         named = dict(layer.named_parameters()) if hasattr(layer, "named_parameters") else {}
-        output = first(run(*point.inputs))
+        # Copies, since a layer that works in place must not touch what is derived by.
+        output = first(run(*[each.clone() if each.is_floating_point() else each for each in point.inputs]))
         again = bool(point.tangents)
-        found = grad(output, [*inputs, *named.values()], point.cotangent, create_graph=again)
-        by_input = iter(found[: len(inputs)])
+        found = self._derived(output, [*leaves, *named.values()], point.cotangent, again)
+        by_input = iter(found[: len(leaves)])
         second: Dict[str, Any] = {}
         if again:
             tangents = [tangent for tangent, each in zip(point.tangents, point.inputs) if each.is_floating_point()]
-            twice = grad(found[: len(inputs)], list(named.values()), tangents, allow_unused=True)
-            second = {name: each for name, each in zip(named, twice) if each is not None}
+            second = dict(zip(named, self._derived(found[: len(leaves)], list(named.values()), tangents, False)))
         return Gradients(
             [next(by_input) if each.is_floating_point() else None for each in point.inputs],
-            dict(zip(named, found[len(inputs) :])),
+            dict(zip(named, found[len(leaves) :])),
             second,
         )
 
+    def _derived(self, outputs: Any, by: List[Any], weights: Any, again: bool) -> List[Any]:
+        """The derivatives, zeros by what plays no part."""
+        found = self.torch.autograd.grad(outputs, by, weights, create_graph=again, allow_unused=True)
+        return [self.torch.zeros_like(leaf) if each is None else each for leaf, each in zip(by, found)]
+
     def parameters(self, layer: Any) -> Dict[str, Tuple[int, ...]]:
         """See PipelineBackend."""
-        return {name: tuple(parameter.shape) for name, parameter in layer.named_parameters()}
+        named = layer.named_parameters() if hasattr(layer, "named_parameters") else ()  # a function has none
+        return {name: tuple(parameter.shape) for name, parameter in named}
 
     def assign(self, layer: Any, name: str, array: np.ndarray[Any, Any]) -> None:
         """See PipelineBackend."""

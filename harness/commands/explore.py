@@ -7,7 +7,7 @@ import importlib.util
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +103,7 @@ def _search(arguments: argparse.Namespace, file: CaseFile, setup: Setup, is_news
     with Judge(setup) as judge:
         judge.start()  # to import the frameworks is not the search's time
         search = Search(found, judge.record, is_news)
-        with _saying(search, arguments.minutes * 60):
+        with _saying(search, arguments.minutes * 60), suppress(KeyboardInterrupt):  # what it found until then counts
             search.run(arguments.minutes * 60, arguments.seed)
     return search
 

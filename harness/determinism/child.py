@@ -14,7 +14,7 @@ import harness.backends
 from harness import environment, plan, runner
 from harness.backends import targets
 from harness.casefile.expressions import plain
-from harness.model import Target, Trial
+from harness.model import Lane, Target, Trial
 from harness.protocol import Backend
 
 
@@ -22,7 +22,7 @@ def main(folder: Path) -> None:
     """Run the trials of the job, and leave a line there for each."""
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     harness.backends.__path__[:] = job["adapters"]
-    threads = job["threads"]
+    threads, lanes = job["threads"], [Lane(lane) for lane in job["lanes"]]
     environment.limit_threads(threads)
     warnings.simplefilter("ignore")
 
@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
     gc.freeze()  # what the imports left would be walked at each collection that a framework asks for
     with (folder / "found.jsonl").open("a", encoding="utf-8") as found:
         for asked in job["trials"]:
-            outcome = runner.run(_trial(asked, Path(job["root"])), open_backend)
+            outcome = runner.run(_trial(asked, Path(job["root"])), open_backend, lanes)
             found.write(json.dumps({"trial": asked["trial"], "digests": outcome.digests}) + "\n")
             found.flush()
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import harness.backends
 from harness.apart import process
+from harness.model import Lane
 from harness.records import Record
 
 CHILD = "harness.determinism.child"
@@ -24,21 +25,32 @@ _SENT = ("trial", "file", "family", "values", "swept", "dtype", "reference", "su
 
 
 def wanted(trials: Sequence[Record]) -> list[Record]:
-    """Those of the trials that were repeated in the run and went through, in the plain mode."""
+    """Those of the trials that were repeated in the run and went through, in the plain mode and in float32."""
     return [
         {key: trial[key] for key in (*_SENT, "digests")}
         for trial in trials
-        if trial.get("steady") and ":" not in trial["subject"] and set(trial.get("digests", ())) == set(SIDES)
+        if trial.get("steady") and _is_plain(trial) and set(trial.get("digests", ())) == set(SIDES)
     ]
 
 
-def compare(trials: Sequence[Record], root: Path, say: Callable[[str], None], limit: float = LIMIT) -> dict[str, Any]:
+def _is_plain(trial: Record) -> bool:
+    return ":" not in trial["subject"] and trial["dtype"] == "float32"
+
+
+def compare(
+    trials: Sequence[Record],
+    root: Path,
+    say: Callable[[str], None],
+    lanes: Sequence[Lane] = tuple(Lane),
+    limit: float = LIMIT,
+) -> dict[str, Any]:
     """What two threads change.
 
     Args:
         trials: records of trials that were run on one thread, with the digests of what both sides gave.
         root: what the case files' names in the records are relative to.
         say: told when it starts and ends.
+        lanes: those that the run took.
         limit: seconds for all of them.
 
     Returns:
@@ -47,7 +59,7 @@ def compare(trials: Sequence[Record], root: Path, say: Callable[[str], None], li
     before = {trial["trial"]: trial["digests"] for trial in trials}
     say(f"running {len(before)} trials again on {THREADS} threads ...")
     start = time.monotonic()
-    after = _run(trials, root, limit) if before else {}
+    after = _run(trials, root, lanes, limit) if before else {}
     differing = {
         name: [side for side in SIDES if digests[side] != before[name][side]]
         for name, digests in sorted(after.items())
@@ -57,13 +69,14 @@ def compare(trials: Sequence[Record], root: Path, say: Callable[[str], None], li
     return {"count": THREADS, "asked": list(differing), "differing": {k: v for k, v in differing.items() if v}}
 
 
-def _run(trials: Sequence[Record], root: Path, limit: float) -> dict[str, dict[str, str]]:
+def _run(trials: Sequence[Record], root: Path, lanes: Sequence[Lane], limit: float) -> dict[str, dict[str, str]]:
     """The digests on more threads, by trial; a process that ends early costs those that it did not come to."""
     with tempfile.TemporaryDirectory(prefix="threads-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         job = {
             "adapters": list(harness.backends.__path__),
             "threads": THREADS,
+            "lanes": list(lanes),
             "root": str(root.absolute()),
             "trials": [{key: trial[key] for key in _SENT} for trial in trials],
         }

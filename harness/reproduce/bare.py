@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LIMIT = 600.0
+# Python exits with 1 for an exception too, which shows nothing of what the program is for.
+CRASHED = 3
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ def run(text: str, limit: float = LIMIT) -> Ran:
         except subprocess.TimeoutExpired as over:
             return Ran(None, (over.stdout or b"").decode(errors="replace"))
     output = done.stdout.decode(errors="replace")
-    if done.returncode != 1 or not output.strip():  # what frameworks log plays no part where it went as it should
-        output += done.stderr.decode(errors="replace")
-    return Ran(done.returncode, output)
+    said = done.stderr.decode(errors="replace")
+    broken = "Traceback (most recent call last)" in said
+    if done.returncode != 1 or broken or not output.strip():  # what frameworks log plays no part where it went well
+        output += said
+    return Ran(CRASHED if broken else done.returncode, output)

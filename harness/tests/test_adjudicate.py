@@ -103,7 +103,7 @@ def test_there_is_no_lane_where_no_integers_fit(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_truth_is_of_the_tensors_as_the_sides_get_them() -> None:
     made = conv()
-    setting = settled(made, Lane.ROUNDING, "bfloat16")
+    setting = settled(made, Lane.ROUNDING, "float16")
     truth = setting.judges["output"].truth
     given = setting.tensors.astype(np.dtype(np.float64))
     found = NUMPY.outputs(made, TORCH, given)

@@ -311,3 +311,14 @@ def test_an_infinite_error_is_outside_an_infinite_bound() -> None:
     expected = numbers()
     found = against(changed(expected, (0, 0, 0, 0), np.inf), expected, bounded(expected, np.inf))
     assert (found.verdict, found.mismatched, found.bound_ratio) == (Verdict.VALUE, 1, np.inf)
+
+
+def test_a_bound_that_is_no_number_lets_nan_be_nan() -> None:
+    array = np.array([1.0, np.nan, 2.0], np.float32)
+    judge = Judge(Lane.ROUNDING, np.array([0.1, np.nan, 0.1]), array.astype(np.float64))
+    assert not judge.outside(array, array.astype(np.float64)).any()
+    assert judge.outside(np.array([1.0, 3.0, 2.0], np.float32), array.astype(np.float64)).tolist() == [
+        False,
+        True,
+        False,
+    ]

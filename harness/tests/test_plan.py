@@ -220,8 +220,10 @@ def test_a_check_of_anything_else_runs_once(varied: CaseFile, tier: Tier) -> Non
 def test_what_is_repeated_is_the_part_that_every_variant_runs(varied: CaseFile) -> None:
     found = variants(varied, "swept", Tier.FULL)
     part = {trial.case.id for trial in variants(varied, "swept", Tier.DEFAULT)["float16", ""]}
-    for trials in found.values():
-        assert {trial.case.id for trial in trials if trial.again} == part
+    for (_, mode), trials in found.items():
+        again = {trial.case.id for trial in trials if trial.again}
+        # What has to be compiled anew is repeated seldom.
+        assert again < part if mode else again == part
 
 
 @pytest.mark.parametrize("count", [2, 3, 7])
