@@ -9,14 +9,12 @@ import numpy as np
 
 from harness.adjudicate import Setting, derivative
 from harness.compare import Judge, compare
-from harness.model import AGREEMENT, Array, Case, Comparison, Target, Trial, Verdict
+from harness.model import Array, Case, Comparison, Target, Trial, Verdict
 from harness.outcome import Open
 from harness.protocol import Failure, Observation
 from harness.requests import canonical, request
 
 NOTHING = np.empty(0)
-# What a result that is another one the next time says nothing of.
-SHAKY = AGREEMENT | {Verdict.VALUE}
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,9 @@ def observe(trial: Trial, setting: Setting, open_backend: Open) -> LaneReport:
     if expected.outputs and actual.outputs:
         report = replace(report, comparisons=_compare_all(trial.case, setting, expected, actual))
         differs = any(each.verdict is Verdict.VALUE for each in report.comparisons)
-        report = _repeated(trial, report, open_backend) if differs or trial.again else report
+        # Weights as built are drawn anew each time.
+        repeat = trial.case.align and (differs or trial.again)
+        report = _repeated(trial, report, open_backend) if repeat else report
     return _against_plain(trial, report, open_backend) if trial.subject.mode and trial.case.align else report
 
 
@@ -99,7 +99,7 @@ def _repeated(trial: Trial, report: LaneReport, open_backend: Open) -> LaneRepor
         steady[side] = not changed
         unsteady |= {name for name in changed if _beyond(report.setting, name, before, after)}
     comparisons = tuple(
-        replace(each, verdict=Verdict.WEAK) if each.tensor in unsteady and each.verdict in SHAKY else each
+        replace(each, verdict=Verdict.WEAK) if each.tensor in unsteady and each.verdict is Verdict.VALUE else each
         for each in report.comparisons
     )
     return replace(report, comparisons=comparisons, steady=steady, unsteady=tuple(sorted(unsteady)))

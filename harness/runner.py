@@ -120,7 +120,7 @@ def _note(reports: Sequence[LaneReport]) -> str:
     sides = sorted({side for report in reports for side, steady in report.steady.items() if not steady})
     if not tensors:
         return ""
-    return f"the same call twice gives another {', '.join(tensors)} ({' and '.join(sides)}): no proof of a divergence"
+    return f"the same call twice gives another {', '.join(tensors)} ({' and '.join(sides)})"
 
 
 def _diagnosis(trial: Trial, reports: Sequence[LaneReport]) -> Diagnosis | None:

@@ -192,7 +192,7 @@ def test_who_gives_something_else_at_each_call_proves_no_divergence(of: str, ten
     wanted = noisy(1.0, of=of)
     found = outcome(wanted)
     assert (found.verdict, found.steady) == (Verdict.WEAK, {"reference": True, "subject": False})
-    assert found.note == f"the same call twice gives another {tensor} (subject): no proof of a divergence"
+    assert found.note == f"the same call twice gives another {tensor} (subject)"
     assert of_lane(found)[tensor] is Verdict.WEAK
     assert record(wanted, found)["steady"] == {"reference": True, "subject": False}
     assert not record(wanted, found)["as_expected"]
