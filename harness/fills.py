@@ -67,12 +67,12 @@ def spreads(terms: Mapping[str, Array], limit: int) -> Iterator[Spread]:
     """
     longest = {name: int(count.max(initial=0)) for name, count in terms.items()}
     outputs = max((count for name, count in longest.items() if "." not in name), default=0)
-    by_input = max((count for name, count in longest.items() if name.startswith("grad.")), default=0)
-    by_state = max((count for name, count in longest.items() if "." in name), default=0)
+    derivatives = max((count for name, count in longest.items() if "." in name), default=0)
     fitting = [(x, w) for x, w in AMPLITUDES if outputs * x * w < limit]
     for x, w in fitting[:1]:
         for weighting in WEIGHTINGS:
-            if max(by_input * w, by_state * x) * weighting < limit:
+            # Derivatives by an input are sums of w, which is no larger than x.
+            if derivatives * x * weighting < limit:
                 yield Spread(x, w, weighting)
                 return
         yield from (Spread(x, w, 1, 1, thin) for thin in THINNINGS)

@@ -148,7 +148,7 @@ def _covering(cases: Iterable[Case]) -> Iterator[Case]:
         values = {(name, word(case.values[name])) for name in case.swept}
         if not seen or values - seen:
             yield case
-        seen |= values or {("", "")}
+        seen |= values
 
 
 def item_name(trial: Trial) -> str:

@@ -13,8 +13,8 @@ SIGNIFICAND = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
 HALF = (SIGNIFICAND["float16"], SIGNIFICAND["bfloat16"])
 LIKELY = 6.0
 # Sums of more terms than this say nothing in these dtypes: the bound, which grows as their number to the power of 3/2,
-# then comes near the spread of the sums themselves, which grows as its root.
-LONGEST = {"float16": 256, "bfloat16": 32}
+# is then larger than a single term, such as a bias that was dropped.
+LONGEST = {"float16": 96, "bfloat16": 24}
 
 
 def unit_roundoff(dtype: str) -> float:

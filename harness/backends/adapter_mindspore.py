@@ -216,7 +216,8 @@ class Adapter(PipelineBackend):
 
         MindSpore takes some 50 ms to compile a derivative, and does not free all of it.
         """
-        key = (request.steps, request.layer, [(each.shape, each.dtype) for each in request.inputs])
+        # As text, in which True is not 1, nor 3.0 3.
+        key = ([str(step) for step in request.steps], request.layer, [(each.shape, each.dtype) for each in request.inputs])
         loaded = request.state is not None and not request.load
         if not (self.mode and loaded and self._last == key and self._compiled):
             steps = super().build(request)

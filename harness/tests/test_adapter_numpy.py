@@ -258,6 +258,7 @@ CONV1, CONV2 = step("Conv1d", 4, 2, 3), step("Conv2d", 4, 2, 2, stride=2)
         *[(0, (CONV1, step(f"{kind}Pad1d", 2))) for kind in ("Zero", "Reflection", "Replication", "Circular")],
         (1, (step("ConstantPad1d", (2, -1), 7), CONV1, step("ZeroPad1d", (-1, 3)))),
         (1, (step("ConstantPad2d", (2, -1, 0, 1), 7), CONV2, step("ConstantPad2d", 1, -3))),
+        *[(layer, (CONV1, step("Conv1d", 2, 3, 2))) for layer in (0, 1)],
         (1, (step("Identity", 3), CONV2, step("Identity"))),
         (1, (Step("torch.transpose", {"dim0": 2, "dim1": 3}), CONV2, Step("torch.transpose", {}, (0, 1)))),
         (1, (step("ReflectionPad1d", 2), step("ConvTranspose1d", 4, 2, 3, 2, 1), step("ConstantPad1d", -2, 5))),
@@ -267,6 +268,17 @@ CONV1, CONV2 = step("Conv1d", 4, 2, 3), step("Conv2d", 4, 2, 2, stride=2)
 def test_derivatives_pass_through_the_steps_around_the_layer(layer: int, steps: tuple[Step, ...]) -> None:
     for name, (actual, expected) in chained(*steps, layer=layer).items():
         np.testing.assert_array_equal(actual, expected, strict=True, err_msg=name)
+
+
+@pytest.mark.parametrize("steps", [*DERIVED, (step("ConstantPad1d", 2, 7),), (step("ConstantPad2d", -1, 7),)], ids=str)
+def test_the_linear_part_is_linear(steps: tuple[Step, ...]) -> None:
+    layer = LAYERS[steps[0].call](*steps[0].args, **steps[0].kwargs)
+    rng = np.random.default_rng(3)
+    layer.state = {key: rng.integers(1, 9, array.shape) for key, array in layer.state.items()}
+    first, second = rng.integers(-9, 9, (2, *((2, 4, 6, 5) if "2d" in steps[0].call else (2, 4, 7))))
+    linear = layer.linear(first)
+    np.testing.assert_array_equal(layer.linear(3 * first - second), 3 * linear - layer.linear(second), strict=True)
+    np.testing.assert_array_equal(linear - layer.linear(second), layer(first) - layer(second), strict=True)
 
 
 def test_a_cotangent_of_another_shape_asks_for_nothing() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from harness.casefile import CaseFile, Family, load
 from harness.casefile.families import encode
-from harness.model import Case, Claim, Expectation, Lane, Parameter, Side, Tier, Tolerance
+from harness.model import Case, Claim, Expectation, Filling, Lane, Parameter, Side, Tier, Tolerance
 from harness.protocol import Step
 
 FRAMEWORKS = ("torch", "mindspore")
@@ -243,6 +243,32 @@ def test_both_sides_may_lack_a_state(tmp_path: Path) -> None:
 
 
 # -- what else a family says -------------------------------------------------------------------------------------------
+
+
+def test_a_tensors_values_are_said_by_name_and_may_be_swept(tmp_path: Path) -> None:
+    lines = (
+        "tensors: {x: {dtype: =d, holds: =v}, bias: {dtype: float64}}",
+        "sweep: {d: [float16, float32], v: [nan, subnormal]}",
+    )
+    found = cases(tmp_path, *lines, head=STATEFUL)
+    assert [case.fillings for case in found] == [
+        {"x": Filling(d, v), "bias": Filling("float64")} for d in ("float16", "float32") for v in ("nan", "subnormal")
+    ]
+    assert {case.special for case in found} == {True}
+
+
+def test_special_values_have_the_exact_lane_and_other_dtypes_have_both(tmp_path: Path) -> None:
+    special = only_case(tmp_path, "tensors: {x: {holds: nan}}")
+    assert special.lanes == (Lane.EXACT,)
+    assert only_case(tmp_path, "tensors: {x: {holds: nan}}", "lanes: [exact]") == special
+    other = only_case(tmp_path, "tensors: {x: {dtype: float64}}")
+    assert (other.lanes, other.special) == ((Lane.EXACT, Lane.ROUNDING), False)
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_a_family_says_how_often_its_output_is_differentiated(tmp_path: Path, times: int) -> None:
+    assert only_case(tmp_path, f"derivatives: {times}").derivatives == times
+    assert (only_case(tmp_path).derivatives, only_case(tmp_path).fillings) == (1, {})
 
 
 def test_defaults_of_a_family(tmp_path: Path) -> None:

@@ -323,6 +323,79 @@ SCHEMA = [
     ),
 ]
 
+TENSORS = [
+    *[
+        mistake(
+            f"derivatives that are {value}",
+            "families.kernels.derivatives",
+            f"unknown value '{value}'",
+            hint,
+            in_family(f"§derivatives: {value}"),
+        )
+        for value, hint in (("3", "known: 0, 1, 2"), ("-1", "did you mean '1'?"), ("two", "known: 0, 1, 2"))
+    ],
+    mistake(
+        "a tensor that is neither input nor state",
+        "families.kernels.tensors.wieght",
+        "no tensor 'wieght'",
+        "did you mean 'weight'?",
+        in_family("tensors: {§wieght: {dtype: float16}}"),
+    ),
+    mistake(
+        "a tensor's unknown key",
+        "families.kernels.tensors.x.hold",
+        "unknown key",
+        "did you mean 'holds'?",
+        in_family("tensors: {x: {§hold: nan}}"),
+    ),
+    mistake(
+        "a tensor's unknown dtype",
+        "families.kernels.tensors.x.dtype",
+        "'float23' in conv2d/kernels/k=1,p=0",
+        "did you mean 'float32'?",
+        in_family("tensors: {x: {§dtype: float23}}"),
+    ),
+    mistake(
+        "a tensor's computed dtype in one combination",
+        "families.kernels.tensors.x.dtype",
+        "'blfoat16' in conv2d/kernels/k=2,p=0",
+        "did you mean 'bfloat16'?",
+        in_family("tensors: {x: {§dtype: \"='float16' if k == 1 else 'blfoat16'\"}}"),
+    ),
+    mistake(
+        "a tensor's unknown special value",
+        "families.kernels.tensors.weight.holds",
+        "'infinity' in conv2d/kernels/k=1,p=0",
+        "did you mean 'infinities'?",
+        in_family("tensors: {weight: {§holds: infinity}}"),
+    ),
+    mistake(
+        "a tensor's computed special value in one combination",
+        "families.kernels.tensors.x.holds",
+        "'subnormals' in conv2d/kernels/k=2,p=1",
+        "did you mean 'subnormal'?",
+        in_family("tensors: {x: {§holds: \"='nan' if p == 0 else 'subnormals'\"}}"),
+    ),
+    *[
+        mistake(
+            f"special values in the lanes {lanes}",
+            "families.kernels.lanes",
+            "special values have an exact lane only",
+            "leave 'lanes' out, or give 'lanes: [exact]'",
+            in_family(f"tensors: {{x: {{holds: nan}}}}\n    §lanes: {lanes}"),
+        )
+        for lanes in ("[rounding]", "[exact, rounding]")
+    ],
+    mistake(
+        "an unknown name in a tensor's dtype",
+        "families.kernels.tensors.x.dtype",
+        "unknown name 'spam' in 'spam'",
+        "did you mean 'span'?",
+        in_family("tensors: {x: {§dtype: =spam}}"),
+    ),
+]
+
+
 MEANING = [
     mistake(
         "unknown document of a claim",
@@ -634,7 +707,7 @@ def test_the_file_without_a_mistake_loads(tmp_path: Path) -> None:
     assert [len(family.cases()) for family in load(path, FRAMEWORKS).families] == [5]
 
 
-@pytest.mark.parametrize(("marked", "key", "problem", "hint"), [*SCHEMA, *MEANING, *EXCLUSIONS])
+@pytest.mark.parametrize(("marked", "key", "problem", "hint"), [*SCHEMA, *TENSORS, *MEANING, *EXCLUSIONS])
 def test_one_error_with_place_key_problem_and_hint(
     tmp_path: Path, marked: str, key: str, problem: str, hint: str
 ) -> None:

@@ -66,6 +66,7 @@ def test_amplitudes_and_weightings_go_from_rich_to_poor() -> None:
     assert list(fills.AMPLITUDES) == sorted(fills.AMPLITUDES, reverse=True)
     assert list(fills.WEIGHTINGS) == sorted(fills.WEIGHTINGS, reverse=True)
     assert (fills.AMPLITUDES[-1], fills.WEIGHTINGS[-1]) == ((1, 1), 1)
+    assert all(x >= w for x, w in fills.AMPLITUDES)
 
 
 def test_without_derivatives_only_the_output_counts() -> None:

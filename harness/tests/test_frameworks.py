@@ -11,19 +11,21 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness import plan
+from harness import dtypes, fills, plan
 from harness.backends import adapter_mindspore, targets
 from harness.inputs import integers
-from harness.model import Case, Target
-from harness.protocol import Phase
+from harness.model import Case, Lane, Target, Trial, Verdict
+from harness.protocol import Phase, Request, Step
 from harness.records import read
 from harness.requests import Tensors, from_side, own_name, request, to_side
+from harness.runner import run
 
 ROOT = Path(__file__).parents[2]
 TORCH, MINDSPORE = Target("torch", "cpu"), Target("mindspore", "cpu")
@@ -197,6 +199,139 @@ def _loaded(backend: Any, case: Case, framework: str, state: Mapping[str, Any]) 
         parameter.name: from_side(parameter, framework, backend.read(layer, own_name(parameter, framework)))
         for parameter in case.state
     }
+
+
+# -- dtypes ------------------------------------------------------------------------------------------------------------
+
+# Ordinary numbers, infinities, minus zero, the smallest and the largest; and not a number.
+VALUES = [1.0, -3.5, np.inf, -np.inf, -0.0, np.nan]
+
+
+@pytest.mark.parametrize("target", [TORCH, MINDSPORE], ids=str)
+@pytest.mark.parametrize("name", [*dtypes.NAMES, "int64", "int32", "bool"])
+def test_every_bit_survives_the_way_to_a_tensor_and_back(target: Target, name: str) -> None:
+    backend: Any = targets.backend(target, 1)
+    kind = dtypes.dtype(name)
+    real = name in dtypes.NAMES
+    extremes = [dtypes.smallest_subnormal(name), -dtypes.largest(name)] if real else []
+    array = np.array([[*VALUES, *extremes]] if real else [[0, 1], [1, 0]]).astype(kind)
+    tensor = backend.to_tensor(array)
+    assert name in str(tensor.dtype).lower()
+    back = backend.to_array(tensor)
+    assert (back.dtype, back.shape, back.tobytes()) == (kind, array.shape, array.tobytes())
+    array[...] = 0
+    assert backend.to_array(tensor).tobytes() == back.tobytes()
+
+
+@pytest.mark.parametrize("target", [TORCH, MINDSPORE], ids=str)
+@pytest.mark.parametrize(("x", "weight"), [("float32", "float16"), ("float16", "bfloat16"), ("bfloat16", "float64")])
+def test_mixed_dtypes_stay_mixed(target: Target, x: str, weight: str) -> None:
+    backend: Any = targets.backend(target, 1)
+    [case] = [each for each in _cases("conv1d") if "bias=false" in each.id][:1]
+    tensors = fills.integers(case, fills.SMALLEST, None)
+    own = {"x": x, "weight": weight}
+    asked = request(
+        case, target.framework, tensors.map_named(lambda name, array: array.astype(dtypes.dtype(own[name])))
+    )
+    loaded = backend.observe(replace(asked, want="state"))
+    assert {name: array.dtype for name, array in loaded.outputs.items()} == {"weight": dtypes.dtype(weight)}
+    refused = backend.observe(asked).failure
+    assert refused is not None
+    assert refused.phase in (Phase.CALL, Phase.FETCH)
+
+
+# -- derivatives -------------------------------------------------------------------------------------------------------
+
+DERIVED = [
+    Step("torch.nn.Conv1d", {}, (4, 6, 3, 2, 2)),
+    Step("torch.nn.Conv1d", {"padding": "same", "dilation": 2, "padding_mode": "reflect"}, (4, 6, 3)),
+    Step("torch.nn.Conv1d", {"groups": 2, "bias": False, "stride": 3}, (4, 6, 2)),
+    Step("torch.nn.Conv1d", {"padding": 3, "padding_mode": "circular"}, (4, 2, 3)),
+    Step("torch.nn.Conv2d", {"stride": (2, 3), "padding": (1, 2)}, (4, 6, (3, 2))),
+    Step("torch.nn.Conv2d", {"dilation": (1, 2), "groups": 4}, (4, 8, 2)),
+    Step("torch.nn.Conv2d", {"padding": 2, "padding_mode": "replicate", "stride": 2}, (4, 2, 3)),
+    Step("torch.nn.ConvTranspose1d", {"padding": 1, "output_padding": 1}, (4, 6, 3, 2)),
+    Step("torch.nn.ConvTranspose1d", {"dilation": 3, "output_padding": 2, "bias": False}, (4, 6, 2)),
+    Step("torch.nn.ConvTranspose1d", {"stride": 3, "groups": 2}, (4, 6, 2)),
+    Step("torch.nn.ConvTranspose2d", {"stride": (2, 3), "padding": (1, 0), "output_padding": (0, 2)}, (4, 6, (3, 2))),
+    Step("torch.nn.ConvTranspose2d", {"dilation": (1, 2), "padding": 2, "groups": 2}, (4, 2, 3)),
+]
+
+
+@pytest.mark.parametrize("batch", [True, False], ids=["batch", "sample"])
+@pytest.mark.parametrize("step", DERIVED, ids=str)
+def test_the_adjudicators_derivatives_are_those_of_torch(step: Step, batch: bool) -> None:
+    torch, adjudicator = (targets.backend(target, 1) for target in (TORCH, Target("numpy", "cpu")))
+    random = np.random.default_rng(7)
+    shape = ((2, 4, 6, 7) if "2d" in step.call else (2, 4, 9))[0 if batch else 1 :]
+    x, tangent = random.standard_normal((2, *shape))
+    bare = Request((step,), 0, (x,), None)
+    state = torch.observe(replace(bare, want="state")).outputs
+    state = {name: random.standard_normal(array.shape) for name, array in state.items()}
+    loaded = replace(bare, state=state)
+    cotangent = random.standard_normal(torch.observe(loaded).outputs["output"].shape)
+    asked = replace(loaded, cotangent=cotangent, tangents=(tangent,))
+    expected, actual = (backend.observe(asked) for backend in (torch, adjudicator))
+    assert expected.failure is actual.failure is None
+    assert actual.outputs.keys() == expected.outputs.keys() >= {"grad.0", "grad.weight", "grad2.weight"}
+    for name, array in expected.outputs.items():
+        assert actual.outputs[name].dtype == array.dtype == np.float64
+        np.testing.assert_allclose(actual.outputs[name], array, rtol=0, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("mode", ["", "graph"])
+@pytest.mark.parametrize("stem", LAYERS)
+def test_derivatives_of_both_frameworks_are_the_adjudicators(stem: str, mode: str) -> None:
+    [case] = [each for each in _cases(stem) if "bias=true" in each.id][:1]
+    trial = Trial(replace(case, derivatives=2), "float32", TORCH, replace(MINDSPORE, mode=mode))
+    found = run(trial, lambda target: targets.backend(target, 1), (Lane.EXACT,))
+    compared = {each.tensor for each in found.comparisons if not each.against}
+    assert compared == {"output", "grad.x", "grad.weight", "grad.bias", "grad2.weight"}
+    assert {each.verdict for each in found.comparisons} == {Verdict.BITWISE}
+    assert any(each.against for each in found.comparisons) is bool(mode)
+
+
+@pytest.mark.parametrize(
+    ("target", "call", "weight"),
+    [
+        (TORCH, "torch.nn.Embedding", "weight"),
+        (MINDSPORE, "mindspore.nn.Embedding", "embedding_table"),
+        (replace(MINDSPORE, mode="graph"), "mindspore.nn.Embedding", "embedding_table"),
+    ],
+    ids=str,
+)
+def test_integers_have_no_derivative_and_the_parameters_have_theirs(target: Target, call: str, weight: str) -> None:
+    x, table = np.array([[1, 0, 1]], np.int32), np.arange(8, dtype=np.float32).reshape(4, 2)
+    cotangent = np.array([[[1, 2], [3, 4], [5, 6]]], np.float32)
+    asked = Request((Step(call, {}, (4, 2)),), 0, (x,), {weight: table}, cotangent=cotangent)
+    seen = targets.backend(target, 1).observe(asked)
+    assert seen.failure is None
+    assert seen.outputs.keys() == {"output", f"grad.{weight}"}
+    assert seen.outputs[f"grad.{weight}"].tolist() == [[3, 4], [6, 8], [0, 0], [0, 0]]
+
+
+def test_a_failing_graph_compile_leaves_nothing_behind(tmp_path: Path) -> None:
+    code = """if True:
+        import numpy as np
+        from harness.backends import targets
+        from harness.protocol import Request, Step
+        backend = targets.backend(targets.parse("mindspore@cpu:graph"), 1)
+        steps = (Step("mindspore.nn.Conv2d", {}, (3, 4, 3)), Step("mindspore.ops.reshape", {}, ((7, 11),)))
+        seen = backend.observe(Request(steps, 0, (np.ones((1, 3, 5, 5), np.float32),), None))
+        print(seen.failure.phase.value)
+    """
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.split()[-1] == "call"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_mindspore_takes_a_wrong_shape_and_the_harness_does_not() -> None:

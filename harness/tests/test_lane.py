@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from harness.divergence import signature
-from harness.model import Comparison, Lane, Parameter, Side, Target, Tier, Trial, Verdict
+from harness.model import Comparison, Lane, Parameter, Side, Target, Tier, Tolerance, Trial, Verdict
 from harness.outcome import Outcome, grade
 from harness.protocol import Argument, Backend, Failure, Observation, Phase, Request, Step
 from harness.runner import run
 from harness.tests.mini import HONEST, MINI, dense, open_backend, trial
+from harness.tests.test_runner import thin
 from harness.trial_record import Origin, story, to_record
 
 GRAPH = Target("mini", "cpu", "graph")
@@ -223,6 +224,12 @@ def test_noise_within_the_bound_leaves_a_divergence_what_it_is() -> None:
     assert (alone.verdict, alone.steady["subject"], alone.note) == (Verdict.WITHIN_BOUND, False, "")
 
 
+def test_a_side_is_steady_if_it_is_so_in_every_lane() -> None:
+    found = outcome(replace(noisy(2e-8), again=True))  # which is lost beside any integer but zero
+    assert of_lane(found)["output"] is Verdict.BITWISE
+    assert found.steady == {"reference": True, "subject": False}
+
+
 def test_a_steady_divergence_is_asked_twice_and_stays_one() -> None:
     found = outcome(trial("Shifted"))
     assert (found.verdict, found.steady) == (Verdict.VALUE, {"reference": True, "subject": True})
@@ -274,6 +281,19 @@ def test_a_mode_that_differs_from_the_reference_too_is_named_by_the_reference() 
     assert ", against mini@cpu" in story({**record(wanted, found), "departure": "", "status": "new"})
 
 
+def test_the_diagnosis_of_a_mode_is_made_against_the_plain_one() -> None:
+    own = {"ci": 4, "co": 4, "how": "shifted"}
+    doubled = Side((Step("mini.Compiled", own), Step("mini.Times", {"by": 2.0})), 0)
+    wide = {"float32": Tolerance(rtol=0.0, atol=1e6, because="a test")}
+    wanted = trial(sides={**trial().case.sides, "mini": doubled}, tolerances=wide, derivatives=0)
+    found = outcome(replace(wanted, subject=GRAPH), [Lane.ROUNDING])
+    assert [(each.against, each.verdict) for each in found.comparisons] == [
+        *[("", Verdict.WEAK), ("mini@cpu", Verdict.VALUE)],
+    ]
+    assert found.diagnosis is not None
+    assert found.diagnosis.kind == "shifted"
+
+
 def test_a_mode_that_is_as_wrong_as_the_plain_one_agrees_with_it() -> None:
     found = outcome(replace(trial("Shifted"), subject=GRAPH), [Lane.EXACT])
     assert found.verdict is Verdict.VALUE
@@ -286,10 +306,10 @@ def test_the_plain_mode_is_asked_for_by_another_mode_only() -> None:
     assert asked(replace(trial("Linear", align=False), subject=GRAPH)) == {MINI: 0, GRAPH: 2}
 
 
-def test_constant_outputs_are_no_weaker_against_the_plain_mode() -> None:
-    wanted = replace(trial(ci=1, inputs={"x": (1, 1, 1, 1)}), subject=GRAPH)
-    found = outcome(wanted, [Lane.EXACT])
-    assert against_plain(found) == dict.fromkeys(("output", *GRADIENTS), Verdict.BITWISE)
+def test_what_is_weak_against_the_reference_can_still_differ_from_the_plain_mode() -> None:
+    found = outcome(replace(thin("float16", 2047), subject=GRAPH), [Lane.EXACT])
+    bias = {each.against: (each.verdict, bool(each.missed)) for each in found.comparisons if each.tensor == "grad.bias"}
+    assert bias == {"": (Verdict.WEAK, True), "mini@cpu": (Verdict.BITWISE, False)}
 
 
 def test_the_parameters_that_a_side_lacks_have_no_derivative() -> None:

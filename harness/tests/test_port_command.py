@@ -8,15 +8,18 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from harness import runner
 from harness.__main__ import main
 from harness.backends import targets
-from harness.model import Target
+from harness.model import Comparison, Lane, Target, Verdict
+from harness.outcome import Outcome
 from harness.tests.mini import FOLDER
 from harness.tests.miniatures import adapter_honest, adapter_mini
 from harness.tests.test_checkpoint import save, stored, weights
@@ -161,6 +164,24 @@ def test_the_story_of_an_equivalent(story: Any) -> None:
     assert "on        honest@cpu, mini@cpu; honest None and mini None; forward and backward" in lines
     assert "  gain-as-documented (the document's own, claim 'gain'): value: " in text
     assert lines[-1].startswith("next: --script FILE")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "directions"),
+    [(("output", "grad.x"), "forward and backward"), (("output", "output_1"), "forward only")],
+)
+def test_a_lane_is_as_good_as_the_worst_of_its_tensors(
+    port: Any, story: Any, monkeypatch: pytest.MonkeyPatch, tensors: tuple[str, str], directions: str
+) -> None:
+    bitwise = [Comparison(tensor, Lane.EXACT, Verdict.BITWISE, (), ()) for tensor in tensors]
+    rounded = [replace(each, lane=Lane.ROUNDING) for each in bitwise]
+    rounded[0] = replace(rounded[0], verdict=Verdict.WITHIN_BOUND)
+    found = Outcome(Verdict.WITHIN_BOUND, (*bitwise, *rounded))
+    monkeypatch.setattr(runner, "run", lambda *_: found)
+    verified = port("honest.Dense(6, 4)")[1]["verified"]
+    assert verified["lanes"] == {"exact": "bitwise", "rounding": "within_bound"}
+    assert verified["tensors"] == list(tensors)
+    assert f"; {directions}\n" in story("honest.Dense(6, 4)")[1]
 
 
 # -- what was tried ----------------------------------------------------------------------------------------------------
