@@ -38,8 +38,8 @@ DIALECT = {
     "tensor.bfloat16": "mindspore.Tensor({array}, mindspore.bfloat16)",
     "array.bfloat16": "{tensor}.float().asnumpy()",
     "backward": "derive = mindspore.ops.GradOperation(get_all=True, get_by_list=True, sens_param=True)\n"
-    "weights = mindspore.ParameterTuple({layer}.parameters_dict().values())\n"
-    "by_input, by_state = derive({forward}, weights)({tensors}, {cotangent})",
+    "by_input, by_state = derive({forward}, mindspore.ParameterTuple({layer}.parameters_dict().values()))"
+    "({tensors}, {cotangent})",
     "backward.stateless": "by_input = mindspore.ops.GradOperation(get_all=True, sens_param=True)({forward})"
     "({tensors}, {cotangent})",
     "grad.input": "by_input[{index}].asnumpy()",

@@ -88,6 +88,12 @@ class Exhibit:
         return str(names[0]).removesuffix(".shape") if names and self.shows is not Shows.REFUSAL else "output"
 
     @property
+    def reference_is_right(self) -> bool:
+        """Whether the two sides can be held against each other: the reference gives what the adjudicator does."""
+        compared = [each for each in self.record["comparisons"] if each["tensor"] == self.tensor]
+        return all(each["disagrees"] in (None, "subject") for each in compared)
+
+    @property
     def differentiated(self) -> bool:
         """Whether it is a derivative that differs, or only the way back that is refused."""
         backward = self.record["error"] and self.record["error"]["phase"] == "backward"

@@ -80,15 +80,16 @@ def _value(value: Any) -> str:
 
 def bounds(exhibit: Exhibit, style: Style) -> dict[str, Any]:
     """The truth and the bound around it, where the two sides are not held against each other alone."""
-    names: dict[str, Any] = {"truth": [], "bound": None}
+    names: dict[str, Any] = {"truth": [], "bound": None, "finite": True}
     if exhibit.setting is None or exhibit.shows not in (Shows.VALUES, Shows.EQUAL):
         return names
     judge = exhibit.setting.judge(exhibit.tensor)
-    if judge is None or judge.truth is None or (exhibit.exact and exhibit.record["disagrees"] in (None, "subject")):
+    if judge is None or judge.truth is None or (exhibit.exact and exhibit.reference_is_right):
         return names
     bound = np.zeros(judge.truth.shape) if judge.bound is None else judge.bound
     if style.drawn:  # other values than these, so that neither is known element by element
         return {**names, "bound": None if exhibit.exact else 2 * float(bound.max(initial=0.0))}
-    limit = written_out("bound", bound, style.width) if bound.any() else ["bound = 0"]
+    finite = bool(np.isfinite(judge.truth).all())
+    limit = written_out("bound", bound, style.width) if bound.any() else ["bound = 0"] if finite else []
     text = [*written_out("truth", judge.truth.astype(np.float64), style.width), *limit]
-    return {**names, "truth": text}
+    return {**names, "truth": text, "finite": finite}
