@@ -172,6 +172,7 @@ class Recorder:
         try:
             return threads.compare(self._repeated, self.config.rootpath, self._say, self.session.selection.lanes)
         except KeyboardInterrupt:  # the trials are all recorded
+            self._say("interrupted: what two threads change was not looked at")
             return None
 
     def _conditions(self, results: Results) -> dict[str, Finding]:

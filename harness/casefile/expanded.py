@@ -43,7 +43,7 @@ def _check_fillings(source: Source, key: Sequence[str], case: Case) -> None:
         ):
             if value and value not in words:
                 place = [*key, "tensors", name, part]
-                raise source.error(place, f"'{value}' in {case.id}", did_you_mean(value, words))
+                raise source.error(place, f"'{value}' in {case.id}", did_you_mean(str(value), words))
 
 
 def _check_ways(source: Source, key: Sequence[str], case: Case, ways: Mapping[str, Sequence[str]]) -> None:

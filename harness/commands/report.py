@@ -9,6 +9,7 @@ from pathlib import Path
 from harness import matrix, report
 from harness.classes import classes, counted, facts
 from harness.commands import Subparsers, declare, folders, is_whole, on_stderr
+from harness.errors import HarnessError
 from harness.known import Status
 from harness.ledger import seek
 from harness.ledger.claims import conditional
@@ -43,6 +44,8 @@ def register(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 if all is as expected, 1 if something is new or the results are incomplete."""
+    if not arguments.output.strip():
+        raise HarnessError("--output '': expected the name of a folder")
     results = merge([Path(path) for path in arguments.results])
     against = merge([Path(arguments.against)]) if arguments.against else None
     table = matrix.divergence_matrix(matrix.frame(results), arguments.by)

@@ -114,7 +114,9 @@ def _judged(exhibit: Exhibit) -> str:
     record, (reference, subject) = exhibit.record, exhibit.frameworks
     if record["adjudicator"] is None:
         return "Nobody computed this independently; the document and both frameworks are held against each other."
-    how = f"An independent computation from the definitions ({record['adjudicator']})"
+    independent = record["adjudicator"] == "numpy"
+    kind = "An independent computation from the definitions" if independent else "The reference in high precision"
+    how = f"{kind} ({record['adjudicator']})"
     names = {"reference": reference, "subject": subject, "both": f"{reference} and {subject}"}
     if record["disagrees"] is None:
         agrees = Verdict(record["verdict"]) in AGREEMENT

@@ -34,7 +34,12 @@ def script(exhibit: Exhibit, dialects: Dialects) -> str:
     few = exhibit.setting is None or _size(exhibit.setting) <= MOST_VALUES or special
     styles = [style for style in STYLES if (few and not style.drawn) or (style.drawn and not special)]
     written = [script_of(exhibit, dialects, style) for style in styles]
-    return next((text for text in written if len(text.splitlines()) <= LINES), written[-1])
+    return next((text for text in written if len(text.splitlines()) <= LINES), _dense(written[-1]))
+
+
+def _dense(text: str) -> str:
+    """The program without the blank lines that are there for the eye."""
+    return "".join(line for line in text.splitlines(keepends=True) if line.strip())
 
 
 def _size(setting: Setting) -> int:
