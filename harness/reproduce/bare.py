@@ -10,12 +10,12 @@ from pathlib import Path
 
 LIMIT = 600.0
 # Python exits with 1 for an exception too, which shows nothing of what the program is for.
-CRASHED = 3
+CRASHED = -1
 
 
 @dataclass(frozen=True)
 class Ran:
-    """What a program printed, and its exit code; ``None`` if it took too long."""
+    """What a program printed, and its exit code; ``None`` if it took too long, ``CRASHED`` after an exception."""
 
     code: int | None
     output: str
@@ -23,6 +23,8 @@ class Ran:
     @property
     def ending(self) -> str:
         """How it ended, in words."""
+        if self.code == CRASHED:
+            return "ended in an error"
         return "took too long" if self.code is None else f"exited with {self.code}"
 
 
