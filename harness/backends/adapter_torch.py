@@ -92,7 +92,9 @@ class Adapter(PipelineBackend):
         second: Dict[str, Any] = {}
         if again:
             tangents = [tangent for tangent, each in zip(point.tangents, point.inputs) if each.is_floating_point()]
-            second = dict(zip(named, self._derived(found[: len(leaves)], list(named.values()), tangents, False)))
+            by = list(named.values())
+            twice = self.torch.autograd.grad(found[: len(leaves)], by, tangents, allow_unused=True)
+            second = {name: each for name, each in zip(named, twice) if each is not None}
         return Gradients(
             [next(by_input) if each.is_floating_point() else None for each in point.inputs],
             dict(zip(named, found[len(leaves) :])),
