@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from harness.backends import targets
 from harness.determinism import table, threads
 from harness.matrix import divergence_matrix, frame
 from harness.model import Tier
-from harness.records import merge
+from harness.records import Record, merge
 from harness.tests import mini, sample
 
 FILE = """
@@ -87,3 +88,19 @@ def test_what_differs_is_a_column_of_its_own_and_no_divergence(tmp_path: Path) -
         "determinism      torch@cpu: the same call twice gives the same in 2 of 2 trials, "
         "two threads what one gives in 1 of 1",
     ]
+
+
+def test_of_very_many_a_part_is_run_that_does_not_depend_on_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "MOST", 5)
+    many = [{"trial": f"t{number}", "digests": {}} for number in range(30)]
+    asked: list[list[str]] = []
+
+    def run(trials: Sequence[Record], *_: Any) -> dict[str, dict[str, str]]:
+        asked.append([each["trial"] for each in trials])
+        return {}
+
+    monkeypatch.setattr(threads, "_run", run)
+    for trials in (many, many[::-1], many[:5]):
+        threads.compare(trials, Path(), lambda _: None)
+    assert len(asked[0]) == 5 and asked[1] == asked[0][::-1]
+    assert asked[0] != asked[2] == ["t0", "t1", "t2", "t3", "t4"]
