@@ -52,13 +52,13 @@ class Known:
     error: str = ""
     link: str = ""
 
-    def covers(self, record: Mapping[str, Any], versions: Mapping[str, str | None]) -> bool:
+    def covers(self, record: Mapping[str, Any], versions: Mapping[str, str | None], kind: str = "") -> bool:
         """Whether the trial is in this divergence's scope; its result plays no part."""
         return (
             record["layer"] == self.layer
             and record["family"] in self.families
             and (not self.dtypes or record["dtype"] in self.dtypes)
-            and self.applies({record["subject"]}, versions)
+            and self.applies({kind or record["subject"]}, versions)
             and self._holds(record["values"])
         )
 
@@ -92,12 +92,15 @@ def _within(ranges: SpecifierSet, version: str | None) -> bool:
 
 
 def judge(
-    record: Mapping[str, Any], known: Iterable[Known], versions: Mapping[str, str | None]
+    record: Mapping[str, Any], known: Iterable[Known], versions: Mapping[str, str | None], kind: str = ""
 ) -> tuple[Status, Known | None, str]:
-    """The trial's status, the accepted divergence that covers it, and what is wrong in words if it is red."""
+    """The trial's status, the accepted divergence that covers it, and what is wrong in words if it is red.
+
+    ``kind`` is that of the subject, where it has a name of its own: ``mindspore@cpu:graph``.
+    """
     if record["verdict"] == Verdict.NOT_RUN:
         return Status.NOT_RUN, None, ""
-    entry = next((each for each in known if each.covers(record, versions)), None)
+    entry = next((each for each in known if each.covers(record, versions, kind)), None)
     if entry is None:
         return (Status.AS_EXPECTED, None, "") if record["as_expected"] else (Status.NEW, None, "")
     if record["as_expected"]:

@@ -97,14 +97,29 @@ class Tier(StrEnum):
 
 @dataclass(frozen=True)
 class Target:
-    """A framework on a device, in a mode: ``torch@cpu``, ``mindspore@ascend:graph``."""
+    """A framework on a device, in a mode: ``torch@cpu``, ``mindspore@ascend:graph``; and where that is.
+
+    Attributes:
+        framework: as its adapter is called.
+        device: ``cpu``, ``gpu`` or ``ascend``.
+        mode: the framework's plain one if empty.
+        name: what people call it, where several are of one kind: from ``targets.toml``, or ``golden:FILE``.
+        where: execnet's specification of another interpreter or host, or ``golden:FILE``; empty for this process.
+    """
 
     framework: str
     device: str
     mode: str = ""
+    name: str = ""
+    where: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What it is, wherever it runs: ``framework@device[:mode]``."""
+        return f"{self.framework}@{self.device}" + (f":{self.mode}" if self.mode else "")
 
     def __str__(self) -> str:
-        return f"{self.framework}@{self.device}" + (f":{self.mode}" if self.mode else "")
+        return self.name or self.kind
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness import plan
 from harness.casefile import CaseFile, Family
-from harness.model import Trial
+from harness.model import Target, Trial
 from harness.session import Session
 from harness.trial_record import Origin
 
@@ -67,13 +67,17 @@ class Outline:
         """The accepted divergences that a run of the whole plan should meet: their ids, and on which subjects."""
         session = self.session
         run = {(file.layer, family.name) for file in self.files for family in self._taken(file)}
-        subjects = [str(target) for target in session.selection.subjects]
         scopes = {
-            entry.id: [subject for subject in subjects if entry.applies({subject}, session.versions)]
+            entry.id: [
+                str(each) for each in session.selection.subjects if entry.applies({each.kind}, self._versions(each))
+            ]
             for entry in session.known
             if any((entry.layer, family) in run for family in entry.families)
         }
         return {id_: on for id_, on in scopes.items() if on}
+
+    def _versions(self, subject: Target) -> dict[str, str | None]:
+        return self.session.versions(str(self.session.selection.reference), str(subject))
 
     def describe(self, narrowed: str) -> dict[str, Any]:
         """The plan's part of the header, with how the user narrowed it, if it is not whole."""

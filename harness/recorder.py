@@ -111,6 +111,7 @@ class Recorder:
         sent = json.loads(report.harness)
         record = sent["record"]
         self._provenance.update(sent["targets"])
+        self.session.told.update(sent["targets"])
         if self._writer is None:
             return
         if not self.counts:

@@ -6,7 +6,7 @@ import argparse
 import gc
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from harness.errors import CaseFileError, HarnessError
 from harness.model import Lane, Target, Tier, Trial, Verdict
 from harness.outcome import Outcome
 from harness.protocol import Backend
-from harness.watchdog import Watchdog
+from harness.remote.near import Unreachable
+from harness.watchdog import Death, Died, Watchdog
 
 WORKER_LOGS = ".workers"
 DEFAULT_SUBJECTS = ("mindspore@cpu", "mindspore@cpu:graph")
@@ -81,7 +82,8 @@ class BrokenTarget(Exception):
         """Say it in one line."""
         self.target = target
         reason = " ".join(str(error).split())
-        super().__init__(f"{target.framework} is installed but cannot be set up: {type(error).__name__}: {reason}")
+        told = f"{target.framework} is installed but cannot be set up: {type(error).__name__}: {reason}"
+        super().__init__(reason if isinstance(error, HarnessError) else told)
 
 
 @dataclass
@@ -99,6 +101,7 @@ class Session:
     _checked: set[Path] = field(default_factory=set)
     _watchdog: Watchdog | None = None
     _obstacles: dict[Target, str | None] = field(default_factory=dict)
+    told: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _unsent: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _opened: set[Target] = field(default_factory=set)
     _until_aside: int = 0
@@ -162,21 +165,45 @@ class Session:
         obstacle = self.obstacle(trial.reference) or self.obstacle(trial.subject)
         if obstacle:
             return self.judged(trial_record.not_run_record(trial, origin, obstacle))
-        with self._watchdog.limit(self.trial_limit) if self._watchdog else nullcontext():
+        with self._watchdog.limit(self._patience(trial)) if self._watchdog else nullcontext():
             try:
-                for target in (trial.reference, trial.subject):
-                    self._open(target)  # a check may ask one side only, but the header tells of both
-                outcome = runner.run(trial, self._open, self.selection.lanes)
+                outcome = self._outcome(trial)
             except BrokenTarget as broken:
                 self._obstacles[broken.target] = str(broken)
                 return self.judged(trial_record.not_run_record(trial, origin, str(broken)))
-            except Exception as error:  # our own, or memory that is not there: the trial is red, and none is lost
+            except Unreachable as gone:
+                self._obstacles[gone.target] = str(gone)
+                return self.judged(trial_record.not_run_record(trial, origin, str(gone)))
+            except Died as died:
+                return self.judged(trial_record.dead_record(trial, origin, died.death, died.target))
+            except MemoryError as error:
+                death = Death(Verdict.CRASH, f"out of memory: {error}", "")
+                return self.judged(trial_record.dead_record(trial, origin, death))
+            except Exception as error:  # our own: the trial is red, and none is lost
                 outcome = Outcome(Verdict.WEAK, note=f"it could not be set up: {type(error).__name__}: {error}")
         return self.judged(trial_record.to_record(trial, origin, outcome))
 
+    def _patience(self, trial: Trial) -> float:
+        """Seconds after which this process ends itself: what runs elsewhere has a limit of its own for each request."""
+        elsewhere = any(target.where for target in (trial.reference, trial.subject))
+        return LONGEST_LIMIT if elsewhere else self.trial_limit
+
+    def _outcome(self, trial: Trial) -> Outcome:
+        """What the trial showed; tried once more where a process elsewhere died of it. Raises Died if it does again."""
+        for target in (trial.reference, trial.subject):
+            self._open(target)  # a check may ask one side only, but the header tells of both
+        try:
+            return runner.run(trial, self._open, self.selection.lanes)
+        except Died as died:
+            outcome = runner.run(trial, self._open, self.selection.lanes)
+            first = f"tried a second time, since at the first one the process died: {died.death.reason}"
+            return replace(outcome, note="; ".join(filter(None, (outcome.note, first))))
+
     def judged(self, record: dict[str, Any]) -> dict[str, Any]:
         """The record with its status against ``known.yaml``."""
-        status, entry, departure = known.judge(record, self.known, self.versions)
+        status, entry, departure = known.judge(
+            record, self.known, self.versions(record["reference"], record["subject"]), self.kind(record["subject"])
+        )
         if status is known.Status.VANISHED and not self.selection.every_lane:
             # The divergence may show in the lane that was left out.
             status, entry, departure = known.Status.AS_EXPECTED, None, ""
@@ -185,10 +212,15 @@ class Session:
         record["departure"] = departure
         return record
 
-    @property
-    def versions(self) -> dict[str, str | None]:
-        """The installed version of each framework of the run."""
-        return {target.framework: targets.version(target.framework) for target in self.targets}
+    def kind(self, name: str) -> str:
+        """What kind of target has this name in the run: ``mindspore@cpu:graph``."""
+        return next((target.kind for target in self.targets if str(target) == name), name)
+
+    def versions(self, *names: str) -> dict[str, str | None]:
+        """The version of each framework: that of these targets, as far as they told, or else the one installed here."""
+        found = {target.framework: targets.version(target.framework) for target in self.targets}
+        told = [self.told[name] for name in names if self.told.get(name, {}).get("version")]
+        return {**found, **{str(each["framework"]): each["version"] for each in told}}
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -220,10 +252,10 @@ class Session:
         if target not in self._opened:
             environment.limit_threads(self.threads)
             try:
-                backend = targets.backend(target, self.threads)
+                backend = targets.backend(target, self.threads, self.trial_limit)
             except Exception as error:  # whatever a broken installation raises
                 raise BrokenTarget(target, error) from error
             self._opened.add(target)
-            self._unsent[str(target)] = dict(backend.provenance())
+            self.told[str(target)] = self._unsent[str(target)] = dict(backend.provenance())
             self._put_aside()
-        return targets.backend(target, self.threads)
+        return targets.backend(target, self.threads, self.trial_limit)

@@ -71,10 +71,11 @@ def as_expected(trial: Trial, outcome: Outcome) -> bool:
     return trial.case.expect.met_by(outcome.verdict) and not outcome.undocumented and not misfit
 
 
-def dead_record(trial: Trial, origin: Origin, death: Death) -> dict[str, Any]:
-    """The trial line of a trial that took its worker along."""
+def dead_record(trial: Trial, origin: Origin, death: Death, target: str = "") -> dict[str, Any]:
+    """The trial line of a trial that took its process along; ``target`` ran there, if only one did."""
     record = to_record(trial, origin, Outcome(death.verdict))
-    record["error"] = {"side": None, "phase": None, "type": str(death.verdict), "message": death.reason}
+    side = next((side for side in ("subject", "reference") if target and record[side] == target), None)
+    record["error"] = {"side": side, "phase": None, "type": str(death.verdict), "message": death.reason}
     record["trace"] = death.trace
     return record
 
@@ -141,7 +142,8 @@ def evidence(record: Mapping[str, Any]) -> list[str]:
         parts.append(record["undocumented"])
     if record["error"]:
         error = record["error"]
-        where = f"{error['side']} at {error['phase']}: {error['type']}: " if error["side"] else ""
+        at = f" at {error['phase']}" if error["phase"] else ""
+        where = f"{error['side']}{at}: {error['type']}: " if error["side"] else ""
         parts.append(where + " ".join(error["message"].split())[:300])
     missed = sorted({name for each in record["comparisons"] for name in each["missed"]})
     if record["note"]:

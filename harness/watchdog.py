@@ -46,6 +46,15 @@ class Death:
     trace: str
 
 
+class Died(Exception):
+    """A process that a framework ran in has ended, and with it what it was asked."""
+
+    def __init__(self, death: Death, target: str = "") -> None:
+        """Keep how it ended, and what ran there."""
+        self.death, self.target = death, target
+        super().__init__(death.reason)
+
+
 def autopsy(log: Path) -> Death:
     """Read a dead worker's log."""
     text = log.read_text(encoding="utf-8", errors="replace").strip() if log.exists() else ""

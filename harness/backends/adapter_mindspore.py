@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from harness.backends.pipeline import Gradients, PipelineBackend, Point, first
-from harness.dtypes import dtype, floating
+from harness.dtypes import dtype, floating, is_bfloat16, widened
 from harness.protocol import Observation, Request
 
 PACKAGE = "mindspore"
@@ -162,6 +162,8 @@ class Adapter(PipelineBackend):
 
     def to_tensor(self, array: np.ndarray[Any, Any]) -> Any:
         """See PipelineBackend."""
+        if is_bfloat16(array):  # no NumPy has one of its own; float32 holds each of its values
+            return self.mindspore.Tensor(widened(array), self.mindspore.bfloat16)
         return self.mindspore.Tensor(array)
 
     def to_array(self, tensor: Any) -> np.ndarray[Any, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 import numpy as np
 
 from harness.backends.pipeline import Gradients, PipelineBackend, Point, first
-from harness.dtypes import dtype, floating
+from harness.dtypes import dtype, floating, is_bfloat16
 from harness.protocol import Request
 
 PACKAGE = "torch"
@@ -68,7 +68,7 @@ class Adapter(PipelineBackend):
 
     def to_tensor(self, array: np.ndarray[Any, Any]) -> Any:
         """See PipelineBackend."""
-        if array.dtype.name == "bfloat16":
+        if is_bfloat16(array):
             return self.torch.from_numpy(array.view(np.int16).copy()).view(self.torch.bfloat16)
         return self.torch.from_numpy(array.copy())
 

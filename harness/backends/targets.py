@@ -7,14 +7,20 @@ import importlib.metadata
 import importlib.util
 import pkgutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import harness.backends
+from harness import environment
+from harness.backends import named
 from harness.errors import HarnessError, did_you_mean
 from harness.model import Target
 from harness.protocol import Backend
+from harness.remote.near import Remote
 
+LIMIT = 60.0
 PREFIX = "adapter_"
 DEVICES = ("cpu", "gpu", "ascend")
 
@@ -27,7 +33,18 @@ def frameworks() -> tuple[str, ...]:
 
 
 def parse(text: str) -> Target:
-    """``framework@device[:mode]``. Raises HarnessError for anything else."""
+    """``framework@device[:mode]``, or a name from ``targets.toml``. Raises HarnessError for anything else."""
+    names = named.named() if "@" not in text else {}
+    if text in names:
+        entry = names[text]
+        return replace(_spelled(entry["target"]), name=text, where=entry["where"])
+    if "@" not in text:
+        known = f"; {named.path()} names: {', '.join(sorted(names))}" if names else f"; there is no {named.FILE} here"
+        raise HarnessError(f"target '{text}': expected framework@device[:mode], as in mindspore@cpu{known}")
+    return _spelled(text)
+
+
+def _spelled(text: str) -> Target:
     framework, at, rest = text.partition("@")
     device, _, mode = rest.partition(":")
     if not at or not device:
@@ -42,11 +59,16 @@ def parse(text: str) -> Target:
 def obstacle(target: Target) -> str | None:
     """Why the target cannot run here, with the remedy; ``None`` if it can, as far as can be told without importing."""
     adapter = _adapter(target.framework)
+    python = named.interpreter(target.where)
+    if python is not None and not Path(python).is_file():
+        return f"no interpreter {python}; make it, with: tox run -e targets"
     if target.device not in adapter.DEVICES:
         return f"no adapter for {target.framework} on {target.device} yet (it has: {', '.join(adapter.DEVICES)})"
     if target.mode not in adapter.MODES:
         modes = ", ".join(filter(None, adapter.MODES)) or "none"
         return f"{target.framework} has no mode '{target.mode}' here (it has: {modes})"
+    if target.where:
+        return None  # what is installed there shows when it is opened
     if importlib.util.find_spec(adapter.PACKAGE) is None:
         return f"{target.framework} is not installed; install it with: python -m pip install '{adapter.REQUIRES}'"
     reason: str | None = adapter.conflict()
@@ -63,15 +85,25 @@ def version(framework: str) -> str | None:
 
 
 @cache
-def backend(target: Target, threads: int) -> Backend:
-    """The target's backend; imports the framework. One a process, since devices can be set once only."""
-    made: Backend = _adapter(target.framework).Adapter(target.device, target.mode, threads)
+def backend(target: Target, threads: int, limit: float = LIMIT) -> Backend:
+    """The target's backend; imports the framework, here or where the target is.
+
+    One a process, since devices can be set once only. One elsewhere may take ``limit`` seconds for a request.
+    """
+    adapter = _adapter(target.framework)
+    if target.where:
+        variables = {name: str(threads) for name in environment.THREAD_VARIABLES}
+        return Remote(target, adapter.__name__, {**variables, "GLOG_v": "3"}, threads, limit)
+    made: Backend = adapter.Adapter(target.device, target.mode, threads)
     return made
 
 
 def provenance(target: Target) -> Mapping[str, Any]:
     """What can be said of a target without importing its framework."""
-    return {"framework": target.framework, "version": version(target.framework), "device": target.device}
+    told = {"framework": target.framework, "version": None, "device": target.device, "mode": target.mode}
+    if target.where:
+        return {**told, "target": target.kind, "where": target.where}
+    return {**told, "version": version(target.framework)}
 
 
 def title(framework: str) -> str:

@@ -37,7 +37,9 @@ def wanted(trials: Sequence[Record]) -> list[Record]:
 
 
 def _is_plain(trial: Record) -> bool:
-    return ":" not in trial["subject"] and trial["dtype"] == "float32"
+    """In this interpreter, too: what has a name of its own is elsewhere."""
+    spelled = all("@" in trial[side] for side in SIDES)
+    return spelled and ":" not in trial["subject"] and trial["dtype"] == "float32"
 
 
 def compare(

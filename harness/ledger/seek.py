@@ -124,6 +124,8 @@ def obstacle(trials: Iterable[Record], root: Path) -> str | None:
             target = targets.parse(name)
         except HarnessError as error:
             return str(error)
+        if target.where:
+            return f"{name} is not in this interpreter"
         here = targets.version(target.framework)
         # What follows the plus sign names the build and not the release.
         if release and here and release.partition("+")[0] != here.partition("+")[0]:

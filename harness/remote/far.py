@@ -1,0 +1,106 @@
+"""The other side: opens one backend, and does what it is asked. Python 3.9's syntax; sent over, and run there.
+
+What this process prints, and the stack that it leaves when it dies or takes too long, goes to a file of its own, which
+the next process on that side hands over.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+import warnings
+from typing import Any, Dict, List
+
+from harness.remote.wire import pack, unpack
+
+# What a process printed last is kept; more of it is not read.
+LAST = 4000
+
+
+def serve(channel: Any, setup: Dict[str, Any]) -> None:
+    """Open the backend, then answer until nothing more is asked.
+
+    Each question is a list: the name of a method, its arguments packed, and the seconds that it may take. The answer
+    is ``["ok", value]``, or ``["raised", type, text]`` for an error that is no observation.
+
+    Args:
+        channel: execnet's.
+        setup: the adapter's ``module``, its ``arguments``, and the name of the ``log`` to write to; without a module
+            there is nothing to serve.
+    """
+    if not setup["module"]:
+        return
+    log = _log_to(setup["log"])
+    warnings.simplefilter("ignore")
+    adapter = _guarded(channel, lambda: _opened(setup))
+    if adapter is None:
+        return
+    for method, arguments, limit in channel:
+        faulthandler.dump_traceback_later(limit, exit=True, file=log)
+        answer = _answer(adapter, method, arguments)
+        faulthandler.cancel_dump_traceback_later()
+        channel.send(answer)
+
+
+def last_words(name: str) -> str:
+    """What another process left in its log, which is removed; empty if it left nothing."""
+    path = _path(name)
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8", errors="replace") as log:
+        text = log.read()
+    os.remove(path)
+    return text if len(text) <= LAST else "..." + text[-LAST:]
+
+
+def _path(log: str) -> str:
+    """Where a log is: all processes of a host find it there."""
+    return os.path.join(tempfile.gettempdir(), log)
+
+
+def _log_to(name: str) -> int:
+    """Have all that is printed here, and the stack of a fatal signal, written to the file."""
+    log = os.open(_path(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    faulthandler.enable(log)
+    return log
+
+
+def _opened(setup: Dict[str, Any]) -> Any:
+    adapter = importlib.import_module(setup["module"])
+    return adapter.Adapter(*setup["arguments"])
+
+
+def _guarded(channel: Any, open_it: Any) -> Any:
+    """What was opened, after its provenance was sent; ``None`` if it could not be, after that was."""
+    try:
+        opened = open_it()
+        channel.send(["ok", pack(dict(opened.provenance()))])
+    except BaseException as error:  # an import may even exit
+        channel.send(["raised", type(error).__name__, _reason(error)])
+        return None
+    return opened
+
+
+def _answer(adapter: Any, method: str, arguments: List[Any]) -> List[Any]:
+    try:
+        return ["ok", pack(getattr(adapter, method)(*map(unpack, arguments)))]
+    except Exception as error:
+        return ["raised", type(error).__name__, _reason(error)]
+
+
+def _reason(error: BaseException) -> str:
+    """The error in a line, and where it arose."""
+    frames = traceback.extract_tb(error.__traceback__)
+    at = " (%s:%d)" % (os.path.basename(frames[-1].filename), frames[-1].lineno or 0) if frames else ""
+    return " ".join(str(error).split()) + at
+
+
+def version() -> str:
+    """The interpreter's."""
+    return "%d.%d.%d" % sys.version_info[:3]

@@ -1,0 +1,50 @@
+"""What is sent to the other side: the sources of an adapter and of what it stands on."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from functools import cache
+
+# Unpacks the sources into a folder of its own there, and serves. Itself sent as text: it may import nothing of ours.
+BOOT = """
+import os, shutil, sys, tempfile
+folder = tempfile.mkdtemp(prefix="conformance-")
+try:
+    setup = channel.receive()
+    os.environ.update(setup["environment"])
+    for name, text in setup["sources"].items():
+        path = os.path.join(folder, *name.split("/"))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    sys.path.insert(0, folder)
+    os.chdir(folder)
+    from harness.remote import far
+    channel.send([far.version(), os.getpid(), far.last_words(setup["before"]) if setup["before"] else ""])
+    far.serve(channel, setup)
+finally:
+    shutil.rmtree(folder, ignore_errors=True)
+"""
+_COMMON = (
+    "harness.protocol",
+    "harness.dtypes",
+    "harness.backends.pipeline",
+    "harness.remote.wire",
+    "harness.remote.far",
+)
+
+
+@cache
+def sources(module: str) -> dict[str, str]:
+    """The files to write on the other side, by path: the adapter of this name, what it needs, and packages for them."""
+    adapter = importlib.import_module(module)
+    needed = [*_COMMON, *getattr(adapter, "NEEDS", ()), module]
+    files = {f"{name.replace('.', '/')}.py": _text(name) for name in needed}
+    folders = {path.rpartition("/")[0] for path in files}
+    # Empty, so that no package there imports what only ours has.
+    return {**{f"{folder}/__init__.py": "" for folder in sorted(folders | {"harness"})}, **files}
+
+
+def _text(name: str) -> str:
+    return inspect.getsource(importlib.import_module(name))
