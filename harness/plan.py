@@ -15,8 +15,8 @@ from harness.errors import CaseFileError, HarnessError
 from harness.model import Case, Check, Lane, Target, Tier, Trial
 
 KNOWN_FILE = "known.yaml"
-# Of the covering cases in another mode, which has to be compiled anew, one in so many is repeated.
-SELDOM = 8
+# Of the covering cases one in so many is repeated, fewer of those in another mode, which have to be compiled anew.
+OFTEN, SELDOM = 3, 8
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,9 @@ def _taken(family: Family, dtype: str, subject: Target, tier: Tier, covering: bo
 
 
 def _repeated(family: Family, case: Case, subject: Target) -> bool:
-    """Whether a covering case is run twice: not the large sizes, and only some of what has to be compiled."""
+    """Whether a covering case is run twice: not the large sizes, and only some of the others."""
     worth_it = case.check is Check.OUTPUT and family.tier is not Tier.FULL
-    return worth_it and (not subject.mode or _one_in(case, SELDOM))
+    return worth_it and _one_in(case, SELDOM if subject.mode else OFTEN)
 
 
 def _one_in(case: Case, count: int) -> bool:

@@ -162,6 +162,13 @@ class Session:
         self._until_aside -= 1
         if self._until_aside == 0:
             self._put_aside()
+        # A worker stays on its core. Without workers a trial is run as in one: what MindSpore does with subnormal
+        # numbers depends on the thread that comes to do it.
+        alone = self.worker is None and self.threads == 1
+        with environment.pinned(environment.cores()[0] if alone and environment.cores() else None):
+            return self._run(trial, origin)
+
+    def _run(self, trial: Trial, origin: trial_record.Origin) -> dict[str, Any]:
         obstacle = self.obstacle(trial.reference) or self.obstacle(trial.subject)
         if obstacle:
             return self.judged(trial_record.not_run_record(trial, origin, obstacle))

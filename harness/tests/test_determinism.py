@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def recorded(tmp_path: Path, layer: str) -> list[dict[str, Any]]:
     path.write_text(FILE.replace("LAYER", layer))
     origin = trial_record.Origin("cases/affine.yaml", Tier.DEFAULT)
     trials = plan.trials(plan.load_case_file(path).families[0], plan.Selection(mini.HONEST, (mini.MINI,)))
-    return [trial_record.to_record(each, origin, runner.run(each, mini.open_backend)) for each in trials]
+    again = [replace(each, again=True) for each in trials]
+    return [trial_record.to_record(each, origin, runner.run(each, mini.open_backend)) for each in again]
 
 
 @pytest.mark.parametrize(("layer", "differing"), [("Linear", []), ("Threaded", ["subject"])])
