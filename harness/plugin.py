@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness import dtypes, plan, trial_record
+from harness import marks, plan, trial_record
 from harness.casefile import Family, word
 from harness.errors import HarnessError
 from harness.known import Status
@@ -59,10 +59,8 @@ def _takes_cases(config: pytest.Config) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Check the options, set the process up, and keep records where the run is controlled from."""
-    for tier in Tier:
-        config.addinivalue_line("markers", f"{tier}: trials of this tier")
-    for dtype in dtypes.NAMES:
-        config.addinivalue_line("markers", f"{dtype}: trials at this dtype")
+    for mark, says in marks.described():
+        config.addinivalue_line("markers", f"{mark}: {says}")
     try:
         session = Session.from_options(config.option, getattr(config, "workerinput", {}))
     except HarnessError as error:
@@ -125,8 +123,8 @@ class TrialItem(pytest.Item):
         """Keep the trial, and mark it with what people select by."""
         super().__init__(**rest)
         self.trial, self.origin = trial, origin
-        self.add_marker(str(origin.tier))
-        self.add_marker(trial.dtype)
+        for mark in marks.of(Tier(origin.tier), trial.dtype, trial.subject.device):
+            self.add_marker(mark)
         # For -k, whose grammar has no '=': -k "k:3 and s:2".
         swept = {name: trial.case.values[name] for name in trial.case.swept}
         self.extra_keyword_matches.update(f"{name}:{word(value)}" for name, value in swept.items())

@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.known import Status
 from harness.ledger import seek
 from harness.ledger.claims import conditional
-from harness.records import merge
+from harness.records import RESULTS, merge
 from harness.report.changes import changes
 
 
@@ -22,7 +22,12 @@ def register(commands: Subparsers) -> None:
     summary = "merge results, write pages and tables, count classes of divergences, and print the divergence matrix"
     example = "python -m harness report reports/shard-1 reports/shard-2 -o reports/nightly --against reports/2.10.0"
     parser = declare(commands, "report", summary, example, run)
-    parser.add_argument("results", nargs="+", metavar="RESULTS", help="results.jsonl, or a folder that has one")
+    parser.add_argument(
+        "results",
+        nargs="+",
+        metavar="RESULTS",
+        help="results.jsonl, a folder that has one, or a folder of such folders",
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -46,8 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     """0 if all is as expected, 1 if something is new or the results are incomplete."""
     if not arguments.output.strip():
         raise HarnessError("--output '': expected the name of a folder")
-    results = merge([Path(path) for path in arguments.results])
-    against = merge([Path(arguments.against)]) if arguments.against else None
+    results = merge(each for path in arguments.results for each in runs_in(Path(path)))
+    against = merge(runs_in(Path(arguments.against))) if arguments.against else None
     table = matrix.divergence_matrix(matrix.frame(results), arguments.by)
     found = seek.settle(conditional(results), folders(results), Path(), on_stderr, whole=is_whole(results))
     pages = report.write(results, Path(arguments.output), against, found)
@@ -78,3 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"\n{counted(gathered)}; {len(results.trials)} trials, {red} new. Pages:")
         print("\n".join(f"  {page}" for page in pages))
     return 0 if results.complete and not red and not results.unmatched else 1
+
+
+def runs_in(path: Path) -> list[Path]:
+    """The results that are meant: the path itself, or those in its folders where it has none of its own."""
+    return [path] if (path / RESULTS).is_file() else sorted(path.glob(f"*/{RESULTS}")) or [path]

@@ -56,6 +56,13 @@ def test_input_errors_are_one_line(arguments: list[str], words: str, capsys: pyt
     assert words in captured.err
 
 
+def test_a_folder_of_results_folders_is_all_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for index, k in ((1, 3), (2, 5)):
+        sample.store(tmp_path / "results" / f"cpu-{index}", [sample.trial(k)], shard=f"{index}/2")
+    assert main(["report", str(tmp_path / "results"), "-o", str(tmp_path / "pages"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["trials"] == 2
+
+
 def _results(folder: Path, *, red: bool) -> Path:
     record = sample.trial(status="new" if red else "as_expected")
     with Writer(folder / "results.jsonl") as writer:

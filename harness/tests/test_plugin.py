@@ -204,6 +204,12 @@ SELECTED: list[tuple[list[str], list[str]]] = [
     ([], ["right::ci=3", "right::ci=4", "wrong::ci=3", "wrong::ci=4", "cast::ci=3", "cast::ci=4"]),
     (["-k", "wrong or float16"], ["wrong::ci=3", "wrong::ci=4", "cast::ci=3", "cast::ci=4"]),
     (["-m", "smoke and float32"], ["cast::ci=3", "cast::ci=4"]),
+    (["-m", "level0 and cpu_linux"], ["cast::ci=3", "cast::ci=4"]),
+    (
+        ["-m", "level1 and platform_x86_cpu and env_onecard"],
+        ["right::ci=3", "right::ci=4", "wrong::ci=3", "wrong::ci=4"],
+    ),
+    (["-m", "platform_ascend910b"], []),
     (["--tier", "smoke"], ["cast::ci=3", "cast::ci=4"]),
     (["cases/affine.yaml::wrong"], ["wrong::ci=3", "wrong::ci=4"]),
     (["cases/affine.yaml::wrong::ci=4,float32,mini@cpu"], ["wrong::ci=4"]),
@@ -216,6 +222,16 @@ def test_people_select_as_they_do_elsewhere(project: Project, arguments: list[st
     found = [name.removeprefix("affine.yaml::").split(",float")[0] for name in project.collected(*arguments)]
     assert list(dict.fromkeys(found)) == trials
     assert not project.results.parent.exists()
+
+
+def test_the_platform_is_the_subjects(project: Project) -> None:
+    project.layer("Affine", RIGHT, CAST)
+    more = ["--subject=mini@ascend", "--subject=mini@gpu", "-m"]
+    found = {mark: project.collected(*more, f"level0 and float32 and {mark}") for mark in ("platform_gpu", "onecard")}
+    assert found["platform_gpu"] == [f"affine.yaml::cast::ci={ci},float32,mini@gpu" for ci in (3, 4)]
+    assert len(found["onecard"]) == 6
+    ascend = project.collected(*more, "level1 and platform_ascend910b and unessential")
+    assert ascend == [f"affine.yaml::right::ci={ci},float32,mini@ascend" for ci in (3, 4)]
 
 
 def test_failing_first_and_last(project: Project) -> None:
