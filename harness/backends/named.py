@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,16 @@ def _read(file: Path, _changed: int) -> Mapping[str, Mapping[str, str]]:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise HarnessError(f"{file}: cannot be read: {error}") from None
-    return {name: _entry(file, name, table) for name, table in tables.items()}
+    return {name: _entry(file, name, table) for name, table in _flat(tables)}
+
+
+def _flat(tables: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Each table with its name as it was written: to TOML ``[ms-2.0]`` is a table ``0`` within ``ms-2``."""
+    for name, table in tables.items():
+        if isinstance(table, dict) and table and all(isinstance(value, dict) for value in table.values()):
+            yield from _flat(table, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", table
 
 
 def _entry(file: Path, name: str, table: Any) -> Mapping[str, str]:

@@ -119,8 +119,17 @@ def test_backends_know_the_protocol_and_no_more(module: str) -> None:
 
 
 def test_targets_know_backends_and_records_only() -> None:
-    allowed = {"harness.backends", "harness.protocol", "harness.model", "harness.errors"}
-    assert OWN["harness.backends.targets"] <= allowed
+    allowed = {"harness.backends", "harness.backends.named", "harness.environment", "harness.remote.near"}
+    records = {"harness.protocol", "harness.model", "harness.errors"}
+    assert OWN["harness.backends.targets"] <= allowed | records
+
+
+SENT = ("harness.remote.wire", "harness.remote.far")
+
+
+@pytest.mark.parametrize("module", SENT)
+def test_what_is_sent_to_another_interpreter_needs_only_what_is_sent_along(module: str) -> None:
+    assert OWN[module] <= {"harness.protocol", "harness.dtypes", *SENT}
 
 
 JUDGES = rooms("compare", "tolerance", "mutants", "diagnosis")
