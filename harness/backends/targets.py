@@ -50,7 +50,8 @@ def obstacle(target: Target) -> str | None:
     if importlib.util.find_spec(adapter.PACKAGE) is None:
         return f"{target.framework} is not installed; install it with: python -m pip install '{adapter.REQUIRES}'"
     reason: str | None = adapter.conflict()
-    return reason
+    lacking = getattr(adapter, "lacking", None)
+    return reason or (lacking(target.device) if lacking else None)
 
 
 @cache
