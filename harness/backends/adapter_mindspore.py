@@ -76,7 +76,8 @@ def lacking(device: str) -> Optional[str]:
     """What this environment lacks for the device, as far as can be told without importing MindSpore."""
     if device == "cpu":
         return None
-    hardware = accelerator.no_gpu() if device == "gpu" else accelerator.no_ascend()
+    built_for = " or ".join(f"CUDA {version}" for version in accelerator.mindspore_plugins("gpu"))
+    hardware = accelerator.no_gpu(built_for) if device == "gpu" else accelerator.no_ascend()
     return accelerator.together(accelerator.mindspore_without(device), hardware)
 
 
