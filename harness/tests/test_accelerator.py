@@ -103,8 +103,9 @@ def test_a_target_that_lacks_something_does_not_run(machine: Path, framework: st
     loaded = set(sys.modules)
     target = Target(framework, device)
     reason = targets.obstacle(target)
-    if reason is None or "NumPy" in reason or f"python -m pip install '{framework}>" in reason:
+    if targets.obstacle(Target(framework, "cpu")):
         pytest.skip(f"needs {framework}")
+    assert reason
     assert doctor.examine(target, quick=False)["reason"] == reason
     assert doctor.examine(target, quick=False)["runs"] is False
     assert reason.endswith(("with its driver", "with its driver and CANN"))
