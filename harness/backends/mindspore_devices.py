@@ -6,6 +6,7 @@ device contexts. What is recorded is what MindSpore answers afterwards, never wh
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Dict, Mapping, Type
 
 from harness.backends import accelerator
@@ -49,8 +50,15 @@ class _Accelerator(Cpu):
 
     def told(self) -> Dict[str, Any]:
         """See :class:`Cpu`."""
-        name = self.mindspore.hal.get_device_name(0, self.name)
-        return {**super().told(), "device_name": name, "deterministic": self._deterministic()}
+        return {**super().told(), "device_name": self._called, "deterministic": self._deterministic()}
+
+    @cached_property
+    def _called(self) -> Any:
+        return self.mindspore.hal.get_device_name(0, self.name)
+
+    @cached_property
+    def _driver(self) -> Any:
+        return accelerator.nvidia_driver() if self.name == "GPU" else accelerator.cann()
 
 
 class Gpu(_Accelerator):
@@ -65,7 +73,7 @@ class Gpu(_Accelerator):
 
     def told(self) -> Dict[str, Any]:
         """See :class:`Cpu`."""
-        return {**super().told(), "driver": accelerator.nvidia_driver(), "tf32": self._tf32()}
+        return {**super().told(), "driver": self._driver, "tf32": self._tf32()}
 
     def _tf32(self) -> Any:
         own = self.mindspore.device_context.gpu.op_precision.GPUOpPrecisionConf.get_instance()
@@ -90,7 +98,7 @@ class Ascend(_Accelerator):
         """See :class:`Cpu`. An empty answer leaves it to CANN, which allows it for convolutions."""
         own = self.mindspore.device_context.ascend.op_precision.AscendOpPrecisionConf.get_instance()
         off = own.conv_allow_hf32() == "0" and own.matmul_allow_hf32() == "0"
-        return {**super().told(), "driver": accelerator.cann(), "hf32": not off}
+        return {**super().told(), "driver": self._driver, "hf32": not off}
 
 
 DEVICES: Mapping[str, Type[Cpu]] = {"cpu": Cpu, "gpu": Gpu, "ascend": Ascend}

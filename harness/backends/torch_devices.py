@@ -43,6 +43,11 @@ class Gpu(Cpu):
         torch.cuda.set_device(0)
         self._shortened(False)
         torch.backends.cudnn.benchmark = False
+        self._about = {
+            "device_name": torch.cuda.get_device_name(0),
+            "driver": accelerator.nvidia_driver(),
+            "cuda": torch.version.cuda,
+        }
 
     def _shortened(self, allowed: bool) -> None:
         backends, word = self.torch.backends, "tf32" if allowed else "ieee"
@@ -70,13 +75,7 @@ class Gpu(Cpu):
             tf32 = any(each.fp32_precision != "ieee" for each in (backends.cuda.matmul, backends.cudnn.conv))
         else:
             tf32 = bool(backends.cuda.matmul.allow_tf32 or backends.cudnn.allow_tf32)
-        return {
-            "device_name": self.torch.cuda.get_device_name(0),
-            "driver": accelerator.nvidia_driver(),
-            "cuda": self.torch.version.cuda,
-            "tf32": tf32,
-            "hf32": None,
-        }
+        return {**self._about, "tf32": tf32, "hf32": None}
 
 
 class Ascend(Cpu):
@@ -92,6 +91,11 @@ class Ascend(Cpu):
         self.npu.set_device(0)
         self.npu.conv.allow_hf32 = False
         self.npu.matmul.allow_hf32 = False
+        self._about = {
+            "device_name": self.npu.get_device_name(0),
+            "driver": self._cann(),
+            "torch_npu": self.extension.__version__,
+        }
 
     def synchronise(self) -> None:
         """See :class:`Cpu`."""
@@ -99,13 +103,8 @@ class Ascend(Cpu):
 
     def told(self) -> Dict[str, Any]:
         """See :class:`Cpu`."""
-        return {
-            "device_name": self.npu.get_device_name(0),
-            "driver": self._cann(),
-            "torch_npu": self.extension.__version__,
-            "tf32": None,
-            "hf32": bool(self.npu.conv.allow_hf32 or self.npu.matmul.allow_hf32),
-        }
+        hf32 = bool(self.npu.conv.allow_hf32 or self.npu.matmul.allow_hf32)
+        return {**self._about, "tf32": None, "hf32": hf32}
 
     def _cann(self) -> Any:
         # It is empty for CANN older than 8.1, and older releases of torch_npu have no such function.
