@@ -72,16 +72,29 @@ class NotASum(Exception):
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be settled: a case in a lane and a dtype, with the reference side's framework."""
+    """What is to be settled: a case in a lane and a dtype, with the reference side's framework.
+
+    Attributes:
+        short: whether a side may shorten the factors of float32 products.
+    """
 
     case: Case
     framework: str
     lane: Lane
     dtype: str
+    short: bool = False
 
     def given(self, tensors: Tensors) -> Tensors:
         """The tensors in the dtypes that the sides get them in."""
         return fills.given(self.case, tensors, self.dtype)
+
+    def telling(self, terms: Array) -> bool:
+        """Whether a bound on sums of so many terms can be missed."""
+        return tolerance.telling(self.dtype, terms, self.short)
+
+    def bound(self, terms: Array, magnitude: Array) -> Array:
+        """The bound on sums of so many terms."""
+        return tolerance.accumulation_bound(self.dtype, terms, magnitude, self.short)
 
     def stored(self, array: Array) -> Array:
         """The array in the dtype of the sides' results."""
@@ -174,7 +187,7 @@ def _silent(question: Question, appointed: Appointment) -> frozenset[str]:
     """What has too many terms for the rounding lane of its dtype."""
     if question.lane is Lane.EXACT or question.dtype in question.case.tolerances:
         return frozenset()
-    return frozenset(name for name, terms in appointed.terms.items() if not tolerance.telling(question.dtype, terms))
+    return frozenset(name for name, terms in appointed.terms.items() if not question.telling(terms))
 
 
 def _judges(
@@ -212,12 +225,12 @@ def _bounds(
         return {name: tolerance.table_bound(row, value) for name, value in truth.items()}
     terms = appointed.terms
     magnitude = appointed.adjudicator.outputs(question.case, question.framework, precise.map(np.abs)) or {}
-    return {name: tolerance.accumulation_bound(question.dtype, terms[name], magnitude[name]) for name in truth}
+    return {name: question.bound(terms[name], magnitude[name]) for name in truth}
 
 
 def _exact_fill(question: Question, appointed: Appointment) -> Tensors | None:
     """The richest integers whose every sum is exact; ``None`` where there are none."""
-    case, limit = question.case, tolerance.exact_limit(question.dtype)
+    case, limit = question.case, tolerance.exact_limit(question.dtype, question.short)
     for spread in fills.spreads(appointed.terms, limit):
         drawn = fills.integers(case, spread, appointed.shape)
         if spread.sure or _peak(question, appointed, drawn) < limit:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from harness import checks
+from harness import checks, tolerance
 from harness.adjudicate import Adjudicator, NotASum, Question, Setting, appoint, settle, unjudged
 from harness.backends import targets
 from harness.compare import Judge
@@ -53,8 +53,9 @@ def settings(trial: Trial, open_backend: Open, lanes: Sequence[Lane]) -> Iterato
     """What each of these lanes is run and judged with; none for a lane that says nothing here."""
     framework = trial.reference.framework
     appointed = appoint(trial.case, framework, _adjudicators(trial, open_backend))
+    short = any(tolerance.shortened(open_backend(side).provenance()) for side in (trial.reference, trial.subject))
     for lane in (each for each in trial.case.lanes if each in lanes):
-        setting = settle(Question(trial.case, framework, lane, trial.dtype), appointed)
+        setting = settle(Question(trial.case, framework, lane, trial.dtype, short), appointed)
         if setting is not None:
             yield setting
 

@@ -60,7 +60,7 @@ def to_record(trial: Trial, origin: Origin, outcome: Outcome) -> dict[str, Any]:
         "seconds": {name: round(value, 6) for name, value in outcome.seconds.items()},
         "error": failure
         and {"side": side, "phase": str(failure.phase.value), "type": failure.type, "message": failure.message},
-        "reproducer": _again(trial, origin) if _needs_file(case) else reproducer(trial),
+        "reproducer": _again(trial, origin) if _needs_file(case) or _elsewhere(trial) else reproducer(trial),
     }
 
 
@@ -93,13 +93,21 @@ def _needs_file(case: Case) -> bool:
     return case.check is not Check.OUTPUT or loads or bool(case.fillings)
 
 
+def _elsewhere(trial: Trial) -> bool:
+    """Whether a side is on another device than the one that two calls alone are compared on."""
+    return {trial.reference.device, trial.subject.device} != {"cpu"}
+
+
 def _again(trial: Trial, origin: Origin) -> str:
     """The command that runs this one trial of its case file again."""
     name = trial.id.split("/", 2)[2]
     words = ["python", "-m", "pytest", f"{origin.file}::{trial.case.family}::{name}"]
     # The default tier has a part of the variants only.
     variant = bool(trial.subject.mode) or trial.dtype != "float32"
-    return shlex.join([*words, "--tier", "full"] if variant or origin.tier is Tier.FULL else words)
+    words += ["--tier", "full"] if variant or origin.tier is Tier.FULL else []
+    if _elsewhere(trial):
+        words += ["--reference", str(trial.reference), "--subject", str(trial.subject)]
+    return shlex.join(words)
 
 
 def reproducer(trial: Trial) -> str:

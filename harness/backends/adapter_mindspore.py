@@ -11,13 +11,15 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from harness.backends import accelerator, mindspore_devices
 from harness.backends.pipeline import Gradients, PipelineBackend, Point, first
 from harness.dtypes import dtype, floating, is_bfloat16, widened
 from harness.protocol import Observation, Request
 
 PACKAGE = "mindspore"
 TITLE = "MindSpore"
-DEVICES = ("cpu",)
+DEVICES = tuple(mindspore_devices.DEVICES)
+NEEDS = ("harness.backends.accelerator", "harness.backends.mindspore_devices")
 MODES = ("", "graph")
 REQUIRES = "mindspore>=2.10,<2.11"
 WAYS = ("set_data", "load_param_into_net", "constructor")
@@ -49,9 +51,13 @@ DIALECT = {
 # By these words MindSpore says that a computation or a dtype has no kernel on the device.
 LACKING = (
     "Select CPU operator",
+    "Select GPU operator",
     "unsupported data type",
     "Unsupported op",
     "is not supported on CPU",
+    "is not supported on GPU",
+    "is not supported on Ascend",
+    " unregistered.",
     "must be a type of {Tensor[",
     "bprop not defined",
 )
@@ -65,6 +71,15 @@ def conflict() -> Optional[str]:
             "operator with NumPy 2; mend it with: python -m pip install 'numpy<2'"
         )
     return None
+
+
+def lacking(device: str) -> Optional[str]:
+    """What this environment lacks for the device, as far as can be told without importing MindSpore."""
+    if device == "cpu":
+        return None
+    built_for = " or ".join(f"CUDA {version}" for version in accelerator.mindspore_plugins("gpu"))
+    hardware = accelerator.no_gpu(built_for) if device == "gpu" else accelerator.no_ascend()
+    return accelerator.together(accelerator.mindspore_without(device), hardware)
 
 
 class _Cells:
@@ -117,7 +132,7 @@ class _Compiled:
 
 
 class Adapter(PipelineBackend):
-    """MindSpore on the CPU: PyNative, or compiled graphs. Launches are blocking: an error belongs to its own trial."""
+    """MindSpore on one device: PyNative, or compiled graphs. Launches block: an error belongs to its own trial."""
 
     CALLED = DIALECT["called"]
 
@@ -128,9 +143,9 @@ class Adapter(PipelineBackend):
         self._written = tempfile.TemporaryDirectory(prefix="mindspore-")
         os.environ.setdefault("MS_OM_PATH", self._written.name)
         self.mindspore = importlib.import_module("mindspore")
-        self.mindspore.set_device("CPU")
+        self.device, self.kind = mindspore_devices.choose(self.mindspore, device), device
         self.mindspore.set_context(mode=self.mindspore.PYNATIVE_MODE)
-        self.mindspore.runtime.launch_blocking()
+        mindspore_devices.launch_blocking(self.mindspore)
         self.mode = mode
         self.cells = _Cells(self.mindspore)
         self._last: Any = None
@@ -151,13 +166,11 @@ class Adapter(PipelineBackend):
         return {
             "framework": "mindspore",
             "version": self.mindspore.__version__,
-            "device": "cpu",
-            "driver": None,
+            "device": self.kind,
+            **self.device.told(),
             "threads": os.environ.get("OMP_NUM_THREADS"),
             "mode": self.mode or "pynative",
             "launch_blocking": True,
-            "hf32": None,
-            "deterministic": None,
         }
 
     def to_tensor(self, array: np.ndarray[Any, Any]) -> Any:
@@ -170,7 +183,7 @@ class Adapter(PipelineBackend):
         """See PipelineBackend. Waits for the computation: errors of asynchronous launches surface here."""
         array: np.ndarray[Any, Any] = tensor.asnumpy()
         # MindSpore has a NumPy dtype of its own for bfloat16.
-        return array.view(np.uint16).view(dtype("bfloat16")) if tensor.dtype == self.mindspore.bfloat16 else array
+        return array.view(np.uint16).view(dtype("bfloat16")) if str(tensor.dtype) == "BFloat16" else array
 
     def function(self, thing: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """See PipelineBackend. Only a cell can be compiled along with others."""
@@ -267,6 +280,10 @@ class Adapter(PipelineBackend):
     def initial(self, state: Mapping[str, np.ndarray[Any, Any]]) -> Dict[str, Any]:
         """See PipelineBackend: MindSpore's layers take each parameter's initial value by its name and ``_init``."""
         return {f"{name}_init": self.to_tensor(array) for name, array in state.items()}
+
+    def synchronise(self) -> None:
+        """See PipelineBackend."""
+        self.device.synchronise()
 
     def seed(self, seed: int) -> None:
         """See PipelineBackend."""

@@ -7,14 +7,17 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
+from harness.backends import accelerator, torch_devices
 from harness.backends.pipeline import Gradients, PipelineBackend, Point, first
 from harness.dtypes import dtype, floating, is_bfloat16
 from harness.protocol import Request
 
 PACKAGE = "torch"
-DEVICES = ("cpu",)
+DEVICES = tuple(torch_devices.DEVICES)
+NEEDS = ("harness.backends.accelerator", "harness.backends.torch_devices")
 MODES = ("",)
 REQUIRES = "torch>=2.13,<2.14"
+EXTENSION = "torch-npu>=2.13,<2.14"
 WAYS = ("load_state_dict",)
 # How its code is written, where the harness writes some.
 DIALECT = {
@@ -33,8 +36,13 @@ DIALECT = {
     "grad.state": "{layer}.{name}.grad.numpy()",
     "called": "forward",
 }
-# By these words torch says that there is no such computation for a dtype, or no derivative.
-LACKING = ("not implemented for", "does not require grad", "is not differentiable")
+# By these words torch says that there is no such computation for a dtype, no derivative, or none that is deterministic.
+LACKING = (
+    "not implemented for",
+    "does not require grad",
+    "is not differentiable",
+    "does not have a deterministic implementation",
+)
 
 
 def conflict() -> Optional[str]:
@@ -42,39 +50,48 @@ def conflict() -> Optional[str]:
     return None
 
 
+def lacking(device: str) -> Optional[str]:
+    """What this environment lacks for the device, as far as can be told without importing torch."""
+    if device == "gpu":
+        return accelerator.together(accelerator.torch_without_cuda(), accelerator.no_gpu())
+    if device == "ascend":
+        return accelerator.together(accelerator.absent("torch_npu", EXTENSION), accelerator.no_ascend())
+    return None
+
+
 class Adapter(PipelineBackend):
-    """Eager torch on the CPU. Layers are built in the inputs' dtype; outputs are detached."""
+    """Eager torch on one device. Layers are built in the inputs' dtype; outputs are detached."""
 
     CALLED = DIALECT["called"]
 
     def __init__(self, device: str = "cpu", mode: str = "", threads: int = 1) -> None:
-        """Import torch and set its threads."""
+        """Import torch, set its threads and the device up."""
         self.torch = importlib.import_module("torch")
         self.torch.set_num_threads(threads)
         self.torch.use_deterministic_algorithms(True)
+        self.device, self.kind = torch_devices.DEVICES[device](self.torch), device
 
     def provenance(self) -> Mapping[str, Any]:
         """See the protocol."""
         return {
             "framework": "torch",
             "version": self.torch.__version__,
-            "device": "cpu",
-            "driver": None,
+            "device": self.kind,
+            **self.device.told(),
             "threads": self.torch.get_num_threads(),
-            "tf32": self.torch.backends.cuda.matmul.allow_tf32,
             "deterministic": self.torch.are_deterministic_algorithms_enabled(),
             "mkldnn": self.torch.backends.mkldnn.is_available(),
         }
 
     def to_tensor(self, array: np.ndarray[Any, Any]) -> Any:
         """See PipelineBackend."""
-        if is_bfloat16(array):
-            return self.torch.from_numpy(array.view(np.int16).copy()).view(self.torch.bfloat16)
-        return self.torch.from_numpy(array.copy())
+        half = is_bfloat16(array)
+        tensor = self.torch.from_numpy((array.view(np.int16) if half else array).copy())
+        return (tensor.view(self.torch.bfloat16) if half else tensor).to(self.device.where)
 
     def to_array(self, tensor: Any) -> np.ndarray[Any, Any]:
         """See PipelineBackend."""
-        plain, half = tensor.detach(), tensor.dtype == self.torch.bfloat16
+        plain, half = tensor.detach().cpu(), tensor.dtype == self.torch.bfloat16
         array: np.ndarray[Any, Any] = (plain.view(self.torch.int16) if half else plain).numpy()
         return array.view(dtype("bfloat16")) if half else array
 
@@ -126,6 +143,10 @@ class Adapter(PipelineBackend):
         """See PipelineBackend."""
         return any(words in str(error) for words in LACKING) or super().unsupported(error)
 
+    def synchronise(self) -> None:
+        """See PipelineBackend."""
+        self.device.synchronise()
+
     def seed(self, seed: int) -> None:
         """See PipelineBackend."""
         self.torch.manual_seed(seed)
@@ -135,5 +156,8 @@ class Adapter(PipelineBackend):
         return self.to_array(dict(layer.named_parameters())[name])
 
     def prepare(self, layer: Any, request: Request) -> Any:
-        """See PipelineBackend."""
+        """See PipelineBackend. A step that is no module has nothing to move."""
+        if not hasattr(layer, "to"):
+            return layer
+        layer = layer.to(self.device.where)
         return layer.to(self.to_tensor(request.inputs[0][:0]).dtype) if floating(request.inputs[0]) else layer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -21,6 +22,10 @@ class StateMismatch(Exception):
 
 class Absent(Exception):
     """The framework has no class or function of this name."""
+
+
+class DeviceLost(Exception):
+    """An earlier call has left the device in a state in which it answers every call with its error."""
 
 
 @dataclass(frozen=True)
@@ -147,12 +152,16 @@ class PipelineBackend:
         """A chance to bring a freshly built step to the request's dtype or mode."""
         return layer
 
+    def synchronise(self) -> None:
+        """Wait until the device has done all that it was given. Raises what failed there."""
+
     def unsupported(self, error: BaseException) -> bool:
         """Whether the framework says by this error that it lacks the computation on this device."""
         return isinstance(error, NotImplementedError)
 
     def observe(self, request: Request) -> Observation:
-        """Construct, load, call, fetch; see :class:`harness.protocol.Backend`."""
+        """Construct, load, call, fetch; see :class:`harness.protocol.Backend`. Raises DeviceLost."""
+        self._ready()
         phase = Phase.CONSTRUCT
         outputs: Dict[str, Array] = {}
         start = time.perf_counter()
@@ -170,16 +179,30 @@ class PipelineBackend:
             else:
                 run = self.chained(steps)
                 output = run(*[self.to_tensor(array) for array in request.inputs])
+                self.synchronise()
                 phase = Phase.FETCH
                 outputs = self.to_arrays(output)
                 phase = Phase.BACKWARD
                 outputs.update(self._derivatives(run, layer, request, outputs["output"].shape))
+            self.synchronise()
         except Exception as error:
+            with suppress(Exception):
+                self.synchronise()  # what a failed call has left under way shall not fail in the next one
             unsupported = isinstance(error, Absent) or self.unsupported(error)
             misfit = isinstance(error, StateMismatch)
             failure = Failure(phase, type(error).__name__, str(error).strip(), unsupported, misfit)
             return Observation(outputs, failure, time.perf_counter() - start)
         return Observation(outputs, None, time.perf_counter() - start)
+
+    def _ready(self) -> None:
+        """Raise DeviceLost if the device fails before anything is asked of it."""
+        try:
+            self.synchronise()
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise DeviceLost(
+                f"an earlier call has left the device useless: {type(error).__name__}: {reason}"
+            ) from error
 
     def describe(self, request: Request) -> List[Dict[str, Tuple[int, ...]]]:
         """Name and shape of the parameters of each step, freshly built. Raises whatever the framework raises."""

@@ -21,6 +21,7 @@ from harness.protocol import Backend
 from harness.remote.near import Remote
 
 LIMIT = 60.0
+OWN_PROCESS = "popen"
 PREFIX = "adapter_"
 DEVICES = ("cpu", "gpu", "ascend")
 
@@ -37,7 +38,8 @@ def parse(text: str) -> Target:
     names = named.named() if "@" not in text else {}
     if text in names:
         entry = names[text]
-        return replace(_spelled(entry["target"]), name=text, where=entry["where"])
+        spelled = _spelled(entry["target"])
+        return replace(spelled, name=text, where=entry["where"] or spelled.where)
     if "@" not in text:
         known = f"; {named.path()} names: {', '.join(sorted(names))}" if names else f"; there is no {named.FILE} here"
         raise HarnessError(f"target '{text}': expected framework@device[:mode], as in mindspore@cpu{known}")
@@ -53,7 +55,8 @@ def _spelled(text: str) -> Target:
         raise HarnessError(f"target '{text}': unknown framework ({did_you_mean(framework, frameworks())})")
     if device not in DEVICES:
         raise HarnessError(f"target '{text}': unknown device ({did_you_mean(device, DEVICES)})")
-    return Target(framework, device, mode)
+    # MindSpore and torch on one accelerator belong into separate processes.
+    return Target(framework, device, mode, where="" if device == "cpu" else OWN_PROCESS)
 
 
 def obstacle(target: Target) -> str | None:
@@ -67,12 +70,13 @@ def obstacle(target: Target) -> str | None:
     if target.mode not in adapter.MODES:
         modes = ", ".join(filter(None, adapter.MODES)) or "none"
         return f"{target.framework} has no mode '{target.mode}' here (it has: {modes})"
-    if target.where:
+    if target.where not in ("", OWN_PROCESS):
         return None  # what is installed there shows when it is opened
     if importlib.util.find_spec(adapter.PACKAGE) is None:
         return f"{target.framework} is not installed; install it with: python -m pip install '{adapter.REQUIRES}'"
     reason: str | None = adapter.conflict()
-    return reason
+    lacking = getattr(adapter, "lacking", None)
+    return reason or (lacking(target.device) if lacking else None)
 
 
 @cache
@@ -101,7 +105,7 @@ def backend(target: Target, threads: int, limit: float = LIMIT) -> Backend:
 def provenance(target: Target) -> Mapping[str, Any]:
     """What can be said of a target without importing its framework."""
     told = {"framework": target.framework, "version": None, "device": target.device, "mode": target.mode}
-    if target.where:
+    if target.where not in ("", OWN_PROCESS):
         return {**told, "target": target.kind, "where": target.where}
     return {**told, "version": version(target.framework)}
 

@@ -26,6 +26,7 @@ try:
 finally:
     shutil.rmtree(folder, ignore_errors=True)
 """
+# An adapter names what else it stands on in NEEDS.
 _COMMON = (
     "harness.protocol",
     "harness.dtypes",

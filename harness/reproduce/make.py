@@ -53,10 +53,12 @@ def make(found: Found, ask: Ask, open_backend: Open, limits: Limits | None = USU
     if not worth_showing(record):
         raise HarnessError(f"{found.trial.id}: no divergence: {record['verdict']}, as the case file says")
     seen = shows(case, record)
-    reason = _unshowable(case, record) if seen is None or seen in _RUN else ""
+    reason = (_unshowable(case, record) if seen is None or seen in _RUN else "") or _elsewhere(found.trial)
     if seen is None or reason:
         name = found.trial.id.split("/", 2)[2]
-        again = shlex.join(["python", "-m", "pytest", f"{found.file.path}::{found.family.name}::{name}"])
+        again = shlex.join(
+            ["python", "-m", "pytest", f"{found.file.path}::{found.family.name}::{name}", *_on(found.trial)]
+        )
         raise HarnessError(f"{found.trial.id}: no program is written for {reason}; this runs it again: {again}")
     shrunk = None
     if limits is not None and seen not in (Shows.SIGNATURE, Shows.STATE):
@@ -80,6 +82,17 @@ def _way(found: Found, shrunk: Smallest | None) -> str:
     start, end = (", ".join([*size, *values]) for size, values in zip(sizes, given, strict=True))
     words = f"shrunk from {start} to {end}" if changed else f"nothing simpler than {start} shows it"
     return f"{words} in {shrunk.runs} runs" + ("" if shrunk.finished else ", where the search was stopped")
+
+
+def _elsewhere(trial: Trial) -> str:
+    """The sides' devices, where a program, which runs on the CPU, would show something else; empty if not."""
+    devices = {trial.reference.device, trial.subject.device} - {"cpu"}
+    return f"a side on {' and '.join(sorted(devices))}" if devices else ""
+
+
+def _on(trial: Trial) -> list[str]:
+    """The options that choose these sides, where they are on another device."""
+    return ["--reference", str(trial.reference), "--subject", str(trial.subject)] if _elsewhere(trial) else []
 
 
 def _unshowable(case: Case, record: Record) -> str:

@@ -96,7 +96,7 @@ def test_ordinary_cases_keep_rich_integers_and_long_sums_are_thinned() -> None:
 
 
 def test_there_is_no_lane_where_no_integers_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.tolerance.exact_limit", lambda dtype: 1)
+    monkeypatch.setattr("harness.tolerance.exact_limit", lambda dtype, short: 1)
     made = conv()
     assert settle(Question(made, TORCH, Lane.EXACT, "float32"), appointed(made)) is None
 

@@ -366,6 +366,16 @@ def test_a_trial_that_loads_in_a_way_of_its_own_needs_its_file(load: str, word: 
     assert word in record["reproducer"].split()[2:4]
 
 
+@pytest.mark.parametrize("side", ["reference", "subject"])
+def test_a_trial_on_another_device_is_run_again_there(side: str) -> None:
+    wanted = trial(Check.OUTPUT)
+    found = run(wanted, open_backend)
+    there = replace(wanted, **{side: replace(getattr(wanted, side), device="gpu")})
+    words = to_record(there, Origin("cases/mini.yaml", Tier.DEFAULT), found)["reproducer"]
+    assert words.startswith("python -m pytest cases/mini.yaml::")
+    assert words.endswith(f" --reference {there.reference} --subject {there.subject}")
+
+
 def test_outputs_agree_after_any_right_way_to_load_and_differ_after_a_wrong_one() -> None:
     for way in ("strict", "lenient", "constructor"):
         assert outcome(Check.OUTPUT, mini_load=way).verdict in (Verdict.BITWISE, Verdict.WITHIN_BOUND)

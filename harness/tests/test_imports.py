@@ -112,9 +112,12 @@ def test_no_room_imports_an_adapter(module: str) -> None:
     assert not OWN[module] & ADAPTERS
 
 
+SHARED = ("pipeline", "convolution", "layers", "accelerator", "torch_devices", "mindspore_devices")
+
+
 @pytest.mark.parametrize("module", sorted(rooms("backends") - {"harness.backends.targets"}))
 def test_backends_know_the_protocol_and_no_more(module: str) -> None:
-    allowed = {f"harness.backends.{name}" for name in ("pipeline", "convolution", "layers")}
+    allowed = {f"harness.backends.{name}" for name in SHARED}
     assert OWN[module] <= allowed | {"harness.protocol", "harness.dtypes", "harness.model", "harness.errors"}
 
 

@@ -89,3 +89,13 @@ def test_another_call_is_compiled_anew(first: dict[str, object], second: dict[st
         seen = backend.observe(Request((step,), 0, (x,), state))
         assert seen.failure is None
         np.testing.assert_array_equal(seen.outputs["output"], np.full((1, 1, 4 - size), 2.0 * size + ("bias" in state)))
+
+
+@pytest.mark.parametrize("mode", ["", "graph"])
+@pytest.mark.parametrize("padding", ["same", 1])
+def test_an_operator_that_is_not_registered_here_is_unsupported(mode: str, padding: object) -> None:
+    step = Step("mindspore.mint.nn.Conv2d", {"padding": padding}, (1, 1, 3))
+    request = Request((step,), 0, (np.ones((1, 1, 5, 5), np.float32),), None)
+    failure = targets.backend(Target("mindspore", "cpu", mode), 1).observe(request).failure
+    assert failure is not None
+    assert failure.unsupported, failure.message

@@ -17,6 +17,7 @@ from harness.model import (
     Parameter,
     Refusal,
     Side,
+    Target,
     Tier,
     Tolerance,
     Trial,
@@ -115,6 +116,52 @@ def test_a_cast_to_float16_shows_in_the_rounding_lane_only() -> None:
     assert (found.verdict, found.disagrees) == (Verdict.VALUE, "subject")
     assert outcome("HalfCast", [Lane.EXACT]).verdict is Verdict.BITWISE
     assert outcome("HalfCast", dtype="float16").verdict is Verdict.BITWISE
+
+
+class Telling(Spy):
+    """A backend that tells of flags."""
+
+    def __init__(self, backend: Backend, **flags: Any) -> None:
+        super().__init__(backend)
+        self.flags = flags
+
+    def provenance(self) -> Any:
+        return {**super().provenance(), **self.flags}
+
+
+def told(wanted: Trial, side: Target = MINI, **flags: Any) -> tuple[Outcome, Telling]:
+    """The trial, and what was asked of the side that tells of these flags."""
+    telling = Telling(open_backend(side), **flags)
+    return run(wanted, lambda target: telling if target == side else open_backend(target)), telling
+
+
+@pytest.mark.parametrize("side", [HONEST, MINI], ids=str)
+@pytest.mark.parametrize(
+    ("flags", "allowed"),
+    [
+        ({"tf32": True, "hf32": None}, True),
+        ({"tf32": None, "hf32": True}, True),
+        ({"tf32": "unknown"}, True),
+        ({"tf32": False, "hf32": None}, False),
+        ({}, False),
+    ],
+)
+def test_shortened_factors_are_allowed_where_a_side_tells_of_them(
+    side: Target, flags: dict[str, Any], allowed: bool
+) -> None:
+    found, _ = told(trial("ShortFactors"), side, **flags)
+    assert by_lane(found)["exact"] is Verdict.BITWISE
+    assert by_lane(found)["rounding"] is (Verdict.WITHIN_BOUND if allowed else Verdict.VALUE)
+    assert told(trial("NoBias", reference="Scale"), side, **flags)[0].verdict is Verdict.VALUE
+
+
+@pytest.mark.parametrize(("dtype", "limit"), [("float32", 2**11), ("float64", 2**53), ("bfloat16", 2**8)])
+def test_exact_integers_fit_into_shortened_factors(dtype: str, limit: int) -> None:
+    for ci in (4, 100):
+        wanted = thin(dtype, ci)
+        asked = [told(wanted, tf32=short)[1].requests[0] for short in (False, True)]
+        assert largest_sum(asked[1]) < limit
+        assert (largest_sum(asked[0]) == largest_sum(asked[1])) is (dtype != "float32")
 
 
 def test_an_output_too_many_is_a_wrong_shape() -> None:
@@ -299,7 +346,7 @@ def test_where_ones_would_overflow_inputs_are_thinned() -> None:
 
 
 def test_no_exact_lane_where_no_integers_are_small_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.tolerance.exact_limit", lambda dtype: 1)
+    monkeypatch.setattr("harness.tolerance.exact_limit", lambda dtype, short: 1)
     wanted = thin("float16", 4)
     assert exact_request(wanted) is None
     assert {str(each.lane) for each in run(wanted, open_backend).comparisons} == {"rounding"}
@@ -428,5 +475,12 @@ def test_which_side_disagrees_is_summed_up_over_all_comparisons() -> None:
 @pytest.mark.parametrize(("dtype", "lanes"), [("float16", {Lane.EXACT}), ("float32", set(Lane))])
 def test_sums_too_long_for_16_bits_are_left_to_the_exact_lane(dtype: str, lanes: set[Lane]) -> None:
     found = outcome("Linear", dtype=dtype, ci=1025, derivatives=0)
+    assert found.verdict in AGREEMENT
+    assert {each.lane for each in found.comparisons} == lanes
+
+
+@pytest.mark.parametrize(("ci", "lanes"), [(1025, {Lane.EXACT}), (100, set(Lane))])
+def test_sums_too_long_for_shortened_factors_are_too(ci: int, lanes: set[Lane]) -> None:
+    found, _ = told(trial("Linear", ci=ci, derivatives=0), tf32=True)
     assert found.verdict in AGREEMENT
     assert {each.lane for each in found.comparisons} == lanes

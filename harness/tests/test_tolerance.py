@@ -11,7 +11,7 @@ import pytest
 
 from harness import dtypes
 from harness.model import Array, Tolerance
-from harness.tolerance import accumulation_bound, exact_limit, table_bound, unit_roundoff
+from harness.tolerance import accumulation_bound, exact_limit, shortened, table_bound, telling, unit_roundoff
 
 DTYPES = ("float16", "float32", "float64")
 HALVES = ("bfloat16", "float16")
@@ -142,6 +142,101 @@ def test_a_float16_cast_leaves_the_bound_of_float32(count: int) -> None:
     halved = float(one_by_one(x.astype(np.float16) * w.astype(np.float16))[0])
     assert abs(Fraction(halved) - truth) > bound
     assert abs(Fraction(float(np.float16(float(truth)))) - truth) > bound
+
+
+# -- accelerators ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("low", [-1.0, 0.0])
+@pytest.mark.parametrize("count", [1, 2, 3, 9, 24, 96, 1000])
+def test_16_bits_that_are_summed_up_in_float32_stay_in_the_bound(dtype: str, low: float, count: int) -> None:
+    random, kind = np.random.default_rng(count), dtypes.dtype(dtype)
+    for _ in range(20):
+        x, w = (random.uniform(low, 1, count).astype(kind) for _ in range(2))
+        products = x.astype(np.float32) * w.astype(np.float32)
+        bound, truth = bound_of(dtype, x, w), exactly(x, w)
+        for order in ORDERS.values():
+            stored = one_by_one(products[order(products)]).astype(kind)
+            assert abs(Fraction(float(stored[0])) - truth) <= bound
+
+
+def short(array: Array, nearest: bool) -> Array:
+    """float32 with ten explicit bits: rounded to nearest, or cut off."""
+    bits = array.view(np.uint32) + np.uint32(0x1000 if nearest else 0)
+    return np.asarray((bits & np.uint32(0xFFFFE000)).view(np.float32))
+
+
+def short_bound(x: Array, w: Array) -> Fraction:
+    magnitude = np.abs(x.astype(np.float64)) @ np.abs(w.astype(np.float64))
+    return Fraction(float(accumulation_bound("float32", np.array([x.size]), np.array([magnitude]), True)[0]))
+
+
+@pytest.mark.parametrize("nearest", [True, False])
+@pytest.mark.parametrize("low", [-1.0, 0.0])
+@pytest.mark.parametrize("count", [1, 2, 9, 100, 500])
+def test_shortened_factors_stay_in_their_bound_and_leave_that_of_float32(nearest: bool, low: float, count: int) -> None:
+    x, w = drawn("float32", count, low)
+    truth, products = exactly(x, w), short(x, nearest) * short(w, nearest)
+    for order in ORDERS.values():
+        computed = Fraction(float(one_by_one(products[order(products)])[0]))
+        assert abs(computed - truth) <= short_bound(x, w)
+        # What is cut off adds up; what is rounded to nearest does so but by chance.
+        assert low or nearest or abs(computed - truth) > bound_of("float32", x, w)
+
+
+def test_the_bound_of_shortened_factors_is_nearly_reached() -> None:
+    x = w = np.full(9, np.nextafter(np.float32(1 + 2.0**-10), np.float32(0)))  # all that can be cut off
+    lost = exactly(x, w) - exactly(short(x, False), short(w, False))
+    assert 0.99 < lost / short_bound(x, w) <= 1
+
+
+@pytest.mark.parametrize("count", [2, 9, 100])
+def test_one_term_too_few_leaves_the_bound_of_shortened_factors(count: int) -> None:
+    x, w = drawn("float32", count)
+    largest = int(np.argmax(np.abs(x * w)))
+    products = np.delete(short(x, False) * short(w, False), largest)
+    assert abs(Fraction(float(one_by_one(products)[0])) - exactly(x, w)) > short_bound(x, w)
+
+
+@pytest.mark.parametrize("count", [9, 100])
+def test_factors_cut_off_to_bfloat16_leave_the_bound_of_shortened_ones(count: int) -> None:
+    x, w = drawn("float32", count, 0.0)
+    halved = ((each.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32) for each in (x, w))
+    assert abs(Fraction(float(np.dot(*halved))) - exactly(x, w)) > short_bound(x, w)
+
+
+@pytest.mark.parametrize("dtype", ["float64", *HALVES])
+def test_factors_of_other_dtypes_are_not_shortened(dtype: str) -> None:
+    terms, magnitude = np.array([9]), np.ones(1)
+    assert accumulation_bound(dtype, terms, magnitude, True) == accumulation_bound(dtype, terms, magnitude)
+    assert exact_limit(dtype, True) == exact_limit(dtype)
+    assert telling(dtype, np.array([1000]), True) is telling(dtype, np.array([1000]))
+
+
+def test_shortened_factors_hold_fewer_integers_and_shorter_sums() -> None:
+    limit = exact_limit("float32", True)
+    held = np.array([limit - 1, limit], np.float32)
+    assert limit == 2**11
+    assert short(held, False).tolist() == held.tolist()
+    assert short(np.array([limit + 1], np.float32), False)[0] == limit
+    assert [telling("float32", np.array([n]), True) for n in (512, 513)] == [True, False]
+    assert telling("float32", np.array([513]))
+
+
+@pytest.mark.parametrize(
+    ("told", "short"),
+    [
+        ({}, False),
+        ({"tf32": None, "hf32": None}, False),
+        ({"tf32": False, "hf32": None}, False),
+        ({"tf32": True}, True),
+        ({"hf32": True, "tf32": None}, True),
+        ({"tf32": "unknown"}, True),
+    ],
+)
+def test_a_side_says_itself_whether_it_shortens(told: dict[str, object], short: bool) -> None:
+    assert shortened(told) is short
 
 
 def test_the_bound_is_elementwise_and_float64() -> None:
