@@ -129,7 +129,11 @@ class Backend(Protocol):
         """Framework, version, device, threads and numerical flags, as JSON values."""
 
     def observe(self, request: Request) -> Observation:
-        """Run the request. Errors of the framework come back as the observation's failure, never as exceptions."""
+        """Run the request. Errors of the framework come back as the observation's failure, never as exceptions.
+
+        Raises:
+            MemoryError: there is too little.
+        """
 
     def signature(self, call: str, of: str) -> Sequence[Argument]:
         """The installed parameters of a call, in order.

@@ -94,8 +94,8 @@ def _needs_file(case: Case) -> bool:
 
 
 def _elsewhere(trial: Trial) -> bool:
-    """Whether a side is on another device than the one that two calls alone are compared on."""
-    return {trial.reference.device, trial.subject.device} != {"cpu"}
+    """Whether a side is on another device, or in another process, than two calls alone are compared on."""
+    return any(target.where or target.device != "cpu" for target in (trial.reference, trial.subject))
 
 
 def _again(trial: Trial, origin: Origin) -> str:

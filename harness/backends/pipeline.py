@@ -185,7 +185,11 @@ class PipelineBackend:
                 phase = Phase.BACKWARD
                 outputs.update(self._derivatives(run, layer, request, outputs["output"].shape))
             self.synchronise()
+        except MemoryError:
+            raise  # the machine's fault, and no word of the framework's on the request
         except Exception as error:
+            if type(error).__name__ == "OutOfMemoryError":  # torch's, of a device's memory
+                raise MemoryError(str(error)) from error
             with suppress(Exception):
                 self.synchronise()  # what a failed call has left under way shall not fail in the next one
             unsupported = isinstance(error, Absent) or self.unsupported(error)

@@ -6,13 +6,14 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from harness import environment
-from harness.backends import targets
+from harness.backends import named, targets
 from harness.commands import Subparsers, declare
 from harness.model import Target
 
@@ -37,7 +38,9 @@ def register(commands: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 if the default targets can run, else 1."""
     names = [name for name in targets.frameworks() if name != "numpy"]
-    rows = [examine(Target(name, device), arguments.quick) for name in names for device in targets.DEVICES]
+    asked = [targets.parse(f"{name}@{device}") for name in names for device in targets.DEVICES]
+    asked += [targets.parse(name) for name in named.named()]
+    rows = [examine(target, arguments.quick) for target in asked]
     healthy = all(row["runs"] for row in rows if row["target"] in NEEDED)
     if arguments.json:
         print(json.dumps({"healthy": healthy, **environment.describe(), "targets": rows}, indent=1))
@@ -48,28 +51,30 @@ def run(arguments: argparse.Namespace) -> int:
 
 def examine(target: Target, quick: bool) -> dict[str, Any]:
     """One target: whether it runs, in which version, and if not, why not."""
-    reason = targets.obstacle(target)
+    reason, told = targets.obstacle(target), targets.provenance(target)
     if reason is None and not quick:
-        reason = _attempt(target)
+        reason, told = _attempt(target, told)
     return {
         "target": str(target),
         "runs": reason is None,
-        "version": targets.version(target.framework),
+        "version": told["version"],
+        "where": target.where,
         "reason": reason,
     }
 
 
-def _attempt(target: Target) -> str | None:
+def _attempt(target: Target, told: Mapping[str, Any]) -> tuple[str | None, Mapping[str, Any]]:
+    """Why it cannot be set up, and what it tells of itself if it can."""
     # In a process of its own: an import may crash, and two frameworks need not share one.
     command = [sys.executable, "-c", TRY, str(target)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        return f"its import did not end within {SECONDS} s"
+        return f"its import did not end within {SECONDS} s", told
     if done.returncode == 0:
-        return None
+        return None, json.loads(done.stdout.splitlines()[-1])
     last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-    return f"it is installed but cannot be set up: {last}"
+    return f"cannot be set up: {last}", told
 
 
 def _show(rows: list[dict[str, Any]], healthy: bool) -> None:

@@ -63,6 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
         reason = targets.obstacle(target)
         if reason:
             raise HarnessError(f"{target} cannot run here: {reason}")
+        if target.name:
+            raise HarnessError(
+                f"{target}: scripts are made and tried in an interpreter that has both frameworks; "
+                f"install the harness there and ask for '{target.kind}'"
+            )
     made = _make(found, shrink=not arguments.no_shrink)
     on_stderr(made.way)
     if recorded is not None and signature(recorded) != signature(made.record):

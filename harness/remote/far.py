@@ -9,6 +9,7 @@ from __future__ import annotations
 import faulthandler
 import importlib
 import os
+import shutil
 import sys
 import tempfile
 import traceback
@@ -19,6 +20,7 @@ from harness.remote.wire import pack, unpack
 
 # What a process printed last is kept; more of it is not read.
 LAST = 4000
+LOG = "last-words.log"
 
 
 def serve(channel: Any, setup: Dict[str, Any]) -> None:
@@ -29,12 +31,11 @@ def serve(channel: Any, setup: Dict[str, Any]) -> None:
 
     Args:
         channel: execnet's.
-        setup: the adapter's ``module``, its ``arguments``, and the name of the ``log`` to write to; without a module
-            there is nothing to serve.
+        setup: the adapter's ``module`` and its ``arguments``; without a module there is nothing to serve.
     """
     if not setup["module"]:
         return
-    log = _log_to(setup["log"])
+    log = _log()
     warnings.simplefilter("ignore")
     adapter = _guarded(channel, lambda: _opened(setup))
     if adapter is None:
@@ -46,25 +47,21 @@ def serve(channel: Any, setup: Dict[str, Any]) -> None:
         channel.send(answer)
 
 
-def last_words(name: str) -> str:
-    """What another process left in its log, which is removed; empty if it left nothing."""
-    path = _path(name)
-    if not os.path.exists(path):
-        return ""
-    with open(path, encoding="utf-8", errors="replace") as log:
-        text = log.read()
-    os.remove(path)
+def last_words(folder: str) -> str:
+    """What another process left in the log of its folder, which is removed; empty if it left nothing."""
+    folder = os.path.join(tempfile.gettempdir(), folder)
+    path = os.path.join(folder, LOG)
+    text = ""
+    if os.path.exists(path):
+        with open(path, encoding="utf-8", errors="replace") as log:
+            text = log.read()
+    shutil.rmtree(folder, ignore_errors=True)
     return text if len(text) <= LAST else "..." + text[-LAST:]
 
 
-def _path(log: str) -> str:
-    """Where a log is: all processes of a host find it there."""
-    return os.path.join(tempfile.gettempdir(), log)
-
-
-def _log_to(name: str) -> int:
-    """Have all that is printed here, and the stack of a fatal signal, written to the file."""
-    log = os.open(_path(name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+def _log() -> int:
+    """Have all that is printed here, and the stack of a fatal signal, written to a file in this process' folder."""
+    log = os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for stream in (1, 2):
         os.dup2(log, stream)
     faulthandler.enable(log)
@@ -90,8 +87,10 @@ def _guarded(channel: Any, open_it: Any) -> Any:
 def _answer(adapter: Any, method: str, arguments: List[Any]) -> List[Any]:
     try:
         return ["ok", pack(getattr(adapter, method)(*map(unpack, arguments)))]
-    except Exception as error:
-        return ["raised", type(error).__name__, _reason(error)]
+    except (Exception, SystemExit) as error:
+        # A library's kind of it has a name of its own.
+        name = "MemoryError" if isinstance(error, MemoryError) else type(error).__name__
+        return ["raised", name, _reason(error)]
 
 
 def _reason(error: BaseException) -> str:

@@ -7,6 +7,7 @@ import re
 import signal
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import execnet
@@ -20,6 +21,7 @@ from harness.watchdog import TIMEOUT_MARK, Death, Died
 
 # Seconds: for an import, for an answer beyond the limit that the other side sees to, and for a process to be gone.
 OPEN_LIMIT, GRACE, GONE = 300.0, 10.0, 3.0
+FATAL = {"MemoryError": "out of memory", "SystemExit": "it exits", "DeviceLost": "the device is lost"}
 # A shell adds this to the number of a signal; ssh ends with this where it lost the other side.
 SHELL_ADDS, SSH_FAILED = 128, 255
 
@@ -85,7 +87,7 @@ class Remote:
     def close(self) -> None:
         """End it."""
         if self._connection is not None:
-            self._connection.end()
+            self._connection.leave()
             self._connection = None
 
     def _ask(self, method: str, *arguments: Any) -> Any:
@@ -98,9 +100,9 @@ class Remote:
         if kind == "ok":
             return unpack(rest[0])
         name, text = rest
-        if name == "MemoryError":  # what is left of such a process is not to be trusted
+        if name in FATAL:  # what is left of such a process is not to be trusted
             self.close()
-            raise Died(Death(Verdict.CRASH, f"out of memory: {text}", ""), str(self.target))
+            raise Died(Death(Verdict.CRASH, f"{FATAL[name]}: {text}", ""), str(self.target))
         known = getattr(builtins, name, RuntimeError)
         raise known(text) if issubclass(known, Exception) else RuntimeError(f"{name}: {text}")
 
@@ -126,7 +128,7 @@ class Remote:
         waited = type(error).__name__ == "TimeoutError"
         reason = f"no answer within {self.limit:g} s" if waited else connection.ending(error)
         connection.end()
-        trace = _last_words(self.target, connection.log)
+        trace = _last_words(self.target, connection.folder)
         if TIMEOUT_MARK in trace:
             waited, reason = True, f"no answer within {self.limit:g} s"
         return Death(Verdict.TIMEOUT if waited else Verdict.CRASH, reason, trace)
@@ -136,7 +138,7 @@ class _Connection:
     """A process over there, and the channel to it."""
 
     def __init__(self, target: Target) -> None:
-        self.log = f"conformance-{uuid.uuid4().hex}.log"
+        self.folder = f"conformance-{uuid.uuid4().hex}"
         self.opened: dict[str, Any] = {}
         self.python = "of an unknown version"
         self._group = execnet.Group()
@@ -149,30 +151,44 @@ class _Connection:
             raise Unreachable(target, f"cannot be started: {told}; look at its line in targets.toml") from None
 
     def send(self, setup: Mapping[str, Any], before: str = "") -> str:
-        """Send what the other side needs; what the process with this log printed last."""
-        self.channel.send({**setup, "log": self.log, "before": before})
-        self.python, _, words = self.channel.receive(OPEN_LIMIT)
+        """Send what the other side needs; what the process with that folder printed last."""
+        self.channel.send({**setup, "folder": self.folder, "before": before})
+        self.python, words = self.channel.receive(OPEN_LIMIT)
         return str(words)
 
     def ending(self, error: BaseException) -> str:
         """How the process ended, in words."""
-        process = getattr(self._gateway._io, "popen", None)
         if isinstance(error, self.channel.RemoteError):
             return last_line(str(error))
-        if process is None:
+        if self._process is None:
             return "the connection broke"
         try:
-            code = process.wait(GONE)
+            code = self._process.wait(GONE)
         except Exception:  # it lives, but nothing comes from it any more
             return "the connection broke"
         return exit_words(code)
 
+    def leave(self) -> None:
+        """Let the process end by itself, so that it leaves nothing behind, and end it if it does not."""
+        with suppress(Exception):
+            self.channel.close()
+            self._gateway.exit()
+            self._process and self._process.wait(GONE)
+        self.end()
+
     def end(self) -> None:
         """End the process, whatever it does."""
-        process = getattr(self._gateway._io, "popen", None)
-        if process is not None:
-            process.kill()
+        if self._process:
+            self._process.kill()
         self._group.terminate(timeout=GONE)
+        over_socket = getattr(self._gateway._io, "sock", None)
+        if over_socket is not None:  # execnet leaves it to the garbage collection
+            over_socket.close()
+
+    @property
+    def _process(self) -> Any:
+        """What runs here: the other side, or the one that talks to another host; ``None`` over a socket."""
+        return getattr(self._gateway._io, "popen", None)
 
 
 def exit_words(code: int) -> str:
@@ -197,15 +213,15 @@ def _in_main_thread(where: str) -> str:
     return where if re.search(r"//execmodel=", where) else f"{where}//execmodel=main_thread_only"
 
 
-def _last_words(target: Target, log: str) -> str:
-    """What the process with this log printed last; empty where nobody can be asked any more."""
+def _last_words(target: Target, folder: str) -> str:
+    """What the process with this folder printed last; empty where nobody can be asked any more."""
     try:
         connection = _Connection(target)
     except Unreachable:
         return ""
     try:
-        return connection.send({"environment": {}, "sources": sources("harness.remote.far"), "module": ""}, log)
+        return connection.send({"environment": {}, "sources": sources("harness.remote.far"), "module": ""}, folder)
     except Exception:
         return ""
     finally:
-        connection.end()
+        connection.leave()

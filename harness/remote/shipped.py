@@ -9,9 +9,10 @@ from functools import cache
 # Unpacks the sources into a folder of its own there, and serves. Itself sent as text: it may import nothing of ours.
 BOOT = """
 import os, shutil, sys, tempfile
-folder = tempfile.mkdtemp(prefix="conformance-")
+setup = channel.receive()
+folder = os.path.join(tempfile.gettempdir(), setup["folder"])
+os.mkdir(folder, 0o700)
 try:
-    setup = channel.receive()
     os.environ.update(setup["environment"])
     for name, text in setup["sources"].items():
         path = os.path.join(folder, *name.split("/"))
@@ -21,9 +22,10 @@ try:
     sys.path.insert(0, folder)
     os.chdir(folder)
     from harness.remote import far
-    channel.send([far.version(), os.getpid(), far.last_words(setup["before"]) if setup["before"] else ""])
+    channel.send([far.version(), far.last_words(setup["before"]) if setup["before"] else ""])
     far.serve(channel, setup)
 finally:
+    os.chdir(tempfile.gettempdir())
     shutil.rmtree(folder, ignore_errors=True)
 """
 # An adapter names what else it stands on in NEEDS.

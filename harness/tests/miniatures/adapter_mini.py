@@ -6,8 +6,10 @@ import ctypes
 import itertools
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +33,7 @@ from harness.tests.miniatures.adapter_honest import (
 __all__ = ["DEVICES", "DIALECT", "MODES", "PACKAGE", "REQUIRES", "WAYS", "Adapter", "conflict"]
 
 MODES = ("", "graph")
+NEEDS = ("harness.tests.miniatures.adapter_honest",)
 WAYS = ("strict", "lenient", "lossy", "idle", "constructor")
 
 
@@ -167,9 +170,26 @@ class Crash(Linear):
         if self.how == "abort":
             os.abort()
         if self.how == "exit":
-            os._exit(0)
+            os._exit(3)
+        if self.how == "quit":
+            sys.exit("no such input")
+        if self.how == "memory":
+            return np.empty(1 << 50)
+        if self.how == "disconnect":
+            os.closerange(3, 256)  # the channel to whoever asks is among these
+            time.sleep(3600)
+        if self.how.startswith("once:"):
+            return self._once(Path(self.how[5:]), x, weight, bias)
+        print("about to die", flush=True)
         os.kill(os.getpid(), {"segv": signal.SIGSEGV, "kill": signal.SIGKILL}[self.how])
         return None
+
+    def _once(self, met: Path, x: Array, weight: Array, bias: Array) -> Array:
+        """Dies the first time."""
+        if not met.exists():
+            met.touch()
+            os.abort()
+        return super().compute(x, weight, bias)  # type: ignore[no-any-return]
 
 
 class Hang(Linear):
