@@ -9,6 +9,7 @@ from typing import Any
 
 from harness import plan
 from harness.casefile import CaseFile, Family
+from harness.errors import HarnessError
 from harness.model import Target, Trial
 from harness.session import Session
 from harness.trial_record import Origin
@@ -43,12 +44,17 @@ class Outline:
         """Whether nothing of the folders' case files was left out, but for tier and shard."""
         files = self.files
         read, folders = {file.path for file in files}, {file.path.parent for file in files}
-        if any(path not in read for folder in folders for path in plan.case_paths(folder)):
+        if not self.session.selection.every_lane or sum(map(self._count, files)) != len(self.planned):
             return False
-        if not self.session.selection.every_lane:
+        unread = (path for folder in folders for path in plan.case_paths(folder) if path not in read)
+        try:
+            # A file of which the tier or the shard takes nothing is not left out.
+            return not any(self._count(plan.read_case_file(path)) for path in unread)
+        except HarnessError:
             return False
-        counts = (sum(1 for _ in self._trials_of(family)) for file in files for family in file.families)
-        return sum(counts) == len(self.planned)
+
+    def _count(self, file: CaseFile) -> int:
+        return sum(1 for family in file.families for _ in self._trials_of(family))
 
     def trial(self, nodeid: str) -> tuple[Trial, Origin] | None:
         """The trial with this node id; asked for one that took its worker along."""

@@ -247,6 +247,13 @@ def test_failing_first_and_last(project: Project) -> None:
     assert project.lines[0]["selected"] == "--lf"
 
 
+def test_a_file_without_trials_of_the_tier_is_not_left_out(project: Project) -> None:
+    project.layer("Affine", CAST).layer("Other", RIGHT)
+    for arguments, selected in (("--tier smoke", "all"), ("", "all"), ("cases/affine.yaml", "cases/affine.yaml")):
+        project.run("-n", "0", *arguments.split())
+        assert project.lines[0]["selected"] == selected
+
+
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_runs_without_the_cache(project: Project, workers: str) -> None:
     project.layer("Affine", RIGHT)
