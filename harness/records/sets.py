@@ -1,0 +1,189 @@
+"""What keeps several results files from being one whole: shards that are missing, here twice, or of another run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.records.line import Record
+from harness.records.reader import Run, number_of_trials
+
+_ONE_OUT = "leave one of the two out"
+_ALIKE = "run the one again as the other was"
+_MOST_NAMES = 10
+
+
+@dataclass
+class Overlap:
+    """Trials that two files have in common, and those of them that went another way."""
+
+    path: str
+    first: str
+    trials: list[str] = field(default_factory=list)
+    otherwise: list[str] = field(default_factory=list)
+
+    def add(self, here: Record, there: Record) -> None:
+        """Note one trial, by its records in both files."""
+        self.trials.append(here["trial"])
+        if here["verdict"] != there["verdict"]:
+            self.otherwise.append(f"{here['trial']}: {here['verdict']} here, {there['verdict']} there")
+
+    @property
+    def says(self) -> str:
+        """The trials in words."""
+        count = number_of_trials(len(self.trials))
+        return f"{count} recorded in {self.first} as well, the first is {self.trials[0]}{self.also}"
+
+    @property
+    def also(self) -> str:
+        """How many went another way; empty if none did."""
+        count = len(self.otherwise)
+        return f"; {count:,} with another verdict, the first is {self.otherwise[0]}" if count else ""
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """A run as a part of a plan."""
+
+    number: str
+    total: str
+    run: Run
+
+    @property
+    def path(self) -> str:
+        return self.run.path
+
+    @property
+    def targets(self) -> Mapping[str, Any]:
+        targets: Mapping[str, Any] = self.run.header.get("targets", {})
+        return targets
+
+    @property
+    def ways(self) -> dict[str, str]:
+        """What all shards of one plan are run with."""
+        versions = {name: str(target.get("version")) for name, target in sorted(self.targets.items())}
+        return {"tier": str(self.run.header.get("tier")), "selected": str(self.run.header.get("selected")), **versions}
+
+    @property
+    def words(self) -> str:
+        return "the same run" if self.total == "1" else f"shard {self.number} of {self.total}"
+
+
+_Group = list[_Shard]
+
+
+def problems(runs: Sequence[Run], overlaps: Iterable[Overlap]) -> list[str]:
+    """All that is wrong with these runs as a set, each in a line: the file, what it is, what to do."""
+    groups = _groups(runs)
+    both = {(each.path, each.first): each for each in overlaps}
+    twice = {(shard.path, first.path): shard for group in groups for shard, first in _twice(group)}
+    found = [
+        f"{path}: {shard.words} is in {first} too{both[path, first].also if (path, first) in both else ''}; {_ONE_OUT}."
+        for (path, first), shard in twice.items()
+    ]
+    found += [f"{each.path}: {each.says}; {_ONE_OUT}." for pair, each in both.items() if pair not in twice]
+    found += [*_gaps(groups), *_other_files(runs), *_lacking_files(groups), *_other_harness(runs)]
+    if not any(run.trials or run.problems for run in runs):
+        found.append(f"{runs[0].path}: no trial was selected, here or in another file; look at what was selected.")
+    return found
+
+
+def _groups(runs: Sequence[Run]) -> list[_Group]:
+    """The shards that were run alike, in the order of the files."""
+    groups: dict[tuple[str, ...], _Group] = defaultdict(list)
+    for run in runs:
+        number, _, total = str(run.header.get("shard", "1/1")).partition("/")
+        shard = _Shard(number, total, run)
+        groups[total, str(shard.ways)].append(shard)
+    return list(groups.values())
+
+
+def _twice(group: _Group) -> Iterator[tuple[_Shard, _Shard]]:
+    """Shards that were met before, and where."""
+    first: dict[str, _Shard] = {}
+    for shard in group:
+        before = first.setdefault(shard.number, shard)
+        # Two runs that are no shards may be two parts of the case files.
+        same_plan = shard.run.header.get("plan") == before.run.header.get("plan")
+        if before is not shard and (same_plan or shard.total != "1"):
+            yield shard, before
+
+
+# -- shards that are not here ----------------------------------------------------------------------------------------
+
+
+def _gaps(groups: Iterable[_Group]) -> Iterator[str]:
+    """Missing shards, and shards of another run that stand where one is missing."""
+    rivals: dict[tuple[str, frozenset[str]], list[_Group]] = defaultdict(list)
+    for group in groups:
+        rivals[group[0].total, frozenset(group[0].targets)].append(group)
+    for left in rivals.values():
+        left.sort(key=lambda group: (-len(group), group[0].path))
+        while left:
+            group = left.pop(0)
+            missing = _missing(group)
+            for stray in [each for each in left if missing.issuperset(int(shard.number) for shard in each)]:
+                yield from (_stray(shard, group[0]) for shard in stray)
+                missing -= {int(shard.number) for shard in stray}
+                left.remove(stray)
+            if missing:
+                here = f"{len({shard.number for shard in group})} of {group[0].total} shards"
+                yield f"{group[0].path}: {here}; missing: {_named(missing)}; run and name what is missing."
+
+
+def _missing(group: _Group) -> set[int]:
+    total = group[0].total
+    if not (total.isdecimal() and all(shard.number.isdecimal() for shard in group)):
+        return set()
+    return set(range(1, int(total) + 1)) - {int(shard.number) for shard in group}
+
+
+def _stray(shard: _Shard, like: _Shard) -> str:
+    here, there = shard.ways, like.ways
+    differing = [f"{name} is {here[name]}, there {there[name]}" for name in here if here[name] != there[name]]
+    return f"{shard.path}: {shard.words} is of another run than {like.path}: {'; '.join(differing)}; {_ALIKE}."
+
+
+def _named(names: Iterable[Any]) -> str:
+    listed = sorted(names)
+    more = f" and {len(listed) - _MOST_NAMES} more" if len(listed) > _MOST_NAMES else ""
+    return ", ".join(map(str, listed[:_MOST_NAMES])) + more
+
+
+# -- what runs have to have in common, whatever their targets --------------------------------------------------------
+
+
+def _other_files(runs: Iterable[Run]) -> Iterator[str]:
+    """Case files that are not the same in all runs."""
+    first: dict[str, tuple[str, str]] = {}
+    for run in runs:
+        differing: dict[str, list[str]] = defaultdict(list)
+        for name, content in run.header.get("case_files", {}).items():
+            known, path = first.setdefault(name, (content, run.path))
+            if content != known:
+                differing[path].append(name)
+        for path, names in differing.items():
+            yield f"{run.path}: made from another content of {_named(names)} than {path}; {_ALIKE}."
+
+
+def _lacking_files(groups: Iterable[_Group]) -> Iterator[str]:
+    """Case files that some shards of a plan were made from, and others were not."""
+    for group in groups:
+        files = [set(shard.run.header.get("case_files", {})) for shard in group]
+        everything = set().union(*files)
+        for shard, here in zip(group, files, strict=True):
+            # Runs that are no shards may well be of different files, and older headers name none.
+            if here and here != everything and shard.total != "1":
+                yield f"{shard.path}: made without {_named(everything - here)}, which other shards have; {_ALIKE}."
+
+
+def _other_harness(runs: Iterable[Run]) -> Iterator[str]:
+    """Runs that another version of the harness has judged."""
+    known, first = "", ""
+    for run in runs:
+        version = str(run.header.get("harness", ""))
+        known, first = (known, first) if known else (version, run.path)
+        if version and version != known:
+            yield f"{run.path}: judged by harness {version}, and {first} by {known}; {_ALIKE}."
