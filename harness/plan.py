@@ -14,6 +14,7 @@ from harness.casefile import CaseFile, Family, word
 from harness.errors import CaseFileError, HarnessError
 from harness.model import Case, Check, Lane, Target, Tier, Trial
 
+CASES_FOLDER = "cases"
 KNOWN_FILE = "known.yaml"
 # Of the covering cases in another mode, which has to be compiled anew, one in so many is repeated.
 SELDOM = 8

@@ -43,7 +43,7 @@ class Overlap:
         return f"; {count:,} with another verdict, the first is {self.otherwise[0]}" if count else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Shard:
     """A run as a part of a plan."""
 
@@ -57,14 +57,27 @@ class _Shard:
 
     @property
     def targets(self) -> Mapping[str, Any]:
-        targets: Mapping[str, Any] = self.run.header.get("targets", {})
-        return targets
+        """Reference and subjects; the header tells of the adjudicator too, if it was asked early enough."""
+        header = self.run.header
+        told: Mapping[str, Any] = header.get("targets", {})
+        return (
+            {name: told.get(name, {}) for name in (header["reference"], *header["subjects"])}
+            if "subjects" in header
+            else told
+        )
 
     @property
     def ways(self) -> dict[str, str]:
-        """What all shards of one plan are run with."""
-        versions = {name: str(target.get("version")) for name, target in sorted(self.targets.items())}
-        return {"tier": str(self.run.header.get("tier")), "selected": str(self.run.header.get("selected")), **versions}
+        """What all shards of one plan are run with, as far as it is known: a target that no trial came to is not."""
+        versions = {name: str(target["version"]) for name, target in self.targets.items() if target.get("version")}
+        ways = {name: str(self.run.header.get(name)) for name in ("tier", "selected")}
+        return {**ways, **versions} if self.run.trials else ways
+
+    def fits(self, other: _Shard) -> bool:
+        """Whether nothing speaks against that both are of one plan."""
+        here, there = self.ways, other.ways
+        alike = self.total == other.total and self.targets.keys() == other.targets.keys()
+        return alike and all(there.get(name, way) == way for name, way in here.items())
 
     @property
     def words(self) -> str:
@@ -85,19 +98,21 @@ def problems(runs: Sequence[Run], overlaps: Iterable[Overlap]) -> list[str]:
     ]
     found += [f"{each.path}: {each.says}; {_ONE_OUT}." for pair, each in both.items() if pair not in twice]
     found += [*_gaps(groups), *_other_files(runs), *_lacking_files(groups), *_other_harness(runs)]
-    if not any(run.trials or run.problems for run in runs):
+    if not found and not any(run.trials or run.problems for run in runs):
         found.append(f"{runs[0].path}: no trial was selected, here or in another file; look at what was selected.")
     return found
 
 
 def _groups(runs: Sequence[Run]) -> list[_Group]:
     """The shards that were run alike, in the order of the files."""
-    groups: dict[tuple[str, ...], _Group] = defaultdict(list)
-    for run in runs:
-        number, _, total = str(run.header.get("shard", "1/1")).partition("/")
-        shard = _Shard(number, total, run)
-        groups[total, str(shard.ways)].append(shard)
-    return list(groups.values())
+    shards = [_Shard(*str(run.header.get("shard", "1/1")).partition("/")[::2], run) for run in runs]
+    groups: list[_Group] = []
+    # First those of which the most is known, so that the others find them.
+    for shard in sorted(shards, key=lambda shard: -len(shard.ways)):
+        group = next((group for group in groups if group[0].fits(shard)), [])
+        groups += [] if group else [group]
+        group.append(shard)
+    return sorted((sorted(group, key=shards.index) for group in groups), key=lambda group: shards.index(group[0]))
 
 
 def _twice(group: _Group) -> Iterator[tuple[_Shard, _Shard]]:
@@ -125,7 +140,8 @@ def _gaps(groups: Iterable[_Group]) -> Iterator[str]:
             group = left.pop(0)
             missing = _missing(group)
             for stray in [each for each in left if missing.issuperset(int(shard.number) for shard in each)]:
-                yield from (_stray(shard, group[0]) for shard in stray)
+                like = max(group, key=lambda shard: len(shard.ways))
+                yield from (_stray(shard, like) for shard in stray)
                 missing -= {int(shard.number) for shard in stray}
                 left.remove(stray)
             if missing:
@@ -142,7 +158,9 @@ def _missing(group: _Group) -> set[int]:
 
 def _stray(shard: _Shard, like: _Shard) -> str:
     here, there = shard.ways, like.ways
-    differing = [f"{name} is {here[name]}, there {there[name]}" for name in here if here[name] != there[name]]
+    differing = [
+        f"{name} is {here[name]}, there {there[name]}" for name in here if there.get(name, here[name]) != here[name]
+    ]
     return f"{shard.path}: {shard.words} is of another run than {like.path}: {'; '.join(differing)}; {_ALIKE}."
 
 
