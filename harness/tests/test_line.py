@@ -73,6 +73,15 @@ def test_a_file_that_changed_in_between_is_no_other_trials_record(tmp_path: Path
         found["calls"]
 
 
+def test_every_line_is_found_again(tmp_path: Path) -> None:
+    path = store(tmp_path, [trial(k, note="\N{GREEK SMALL LETTER ALPHA}" * k) for k in range(1, 6)])
+    lines = [json.dumps(json.loads(each), ensure_ascii=False) for each in path.read_text().splitlines()]
+    path.write_bytes("\r\n\n".join([*lines, ""]).encode())
+    found = read(path)
+    assert found.problems == ()
+    assert [each["note"] for each in found.trials] == ["\N{GREEK SMALL LETTER ALPHA}" * k for k in range(1, 6)]
+
+
 def test_trials_that_are_alike_share_what_they_have_in_common(tmp_path: Path) -> None:
     runs = [read(store(tmp_path, [trial(1), trial(2), divergent(3)]))]
     first, second, other = runs[0].trials

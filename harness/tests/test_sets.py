@@ -48,9 +48,8 @@ def test_all_shards_are_a_whole(shards: Shards) -> None:
 def test_runners_of_other_targets_have_shards_of_their_own(shards: Shards) -> None:
     gpu = {name.replace("mindspore@cpu", "mindspore@gpu"): target for name, target in TARGETS.items()}
     elsewhere = [trial(k, subject="mindspore@gpu") for k in range(1, 7)]
-    shards.add(1).add(2).add(3)
-    for number in (1, 2):
-        shards.add(number, 2, elsewhere[3 * number - 3 : 3 * number], targets=gpu, tier="full")
+    for number in (1, 2, 3):
+        shards.add(number).add(number, 3, elsewhere[2 * number - 2 : 2 * number], targets=gpu)
     assert shards.problems == []
     assert len(merge(shards.paths).trials) == 12
 
@@ -143,14 +142,24 @@ def test_runs_that_another_harness_judged_are_told(shards: Shards) -> None:
     ]
 
 
-def test_two_parts_of_the_case_files_are_no_doubles(shards: Shards) -> None:
-    parts = [{"selected": f"cases/{name}.yaml", "case_files": {f"cases/{name}.yaml": name}} for name in ("a", "b")]
-    assert shards.add(1, 1, TRIALS[:2], **parts[0]).add(1, 1, TRIALS[2:], **parts[1]).problems == []
+@pytest.mark.parametrize("selected", [("cases/a.yaml", "cases/b.yaml"), ("part", "part")])
+def test_two_parts_of_the_case_files_are_no_doubles(shards: Shards, selected: tuple[str, str]) -> None:
+    for name, trials, part in zip("ab", (TRIALS[:2], TRIALS[2:]), selected, strict=True):
+        shards.add(1, 1, trials, selected=part, plan=name, case_files={f"cases/{name}.yaml": name})
+    assert shards.problems == []
 
 
-def test_what_an_empty_shard_could_not_know_speaks_against_nothing(shards: Shards) -> None:
-    unknown = {name: {**target, "version": None} for name, target in TARGETS.items()}
-    assert shards.add(1, trials=[], targets=unknown).add(2).add(3).problems == []
+@pytest.mark.parametrize("version", [None, "2.10"])
+def test_what_an_empty_shard_could_not_know_speaks_against_nothing(shards: Shards, version: str | None) -> None:
+    told = {name: {**target, "version": version} for name, target in TARGETS.items()}
+    assert shards.add(1, trials=[], targets=told).add(2).add(3).problems == []
+
+
+def test_a_target_that_was_not_met_speaks_against_nothing(shards: Shards) -> None:
+    graph = {"mindspore@cpu:graph": {"framework": "mindspore", "version": None}}
+    met = {"mindspore@cpu:graph": {"framework": "mindspore", "version": "2.10.0"}}
+    shards.add(1, targets={**TARGETS, **graph}).add(2, targets={**TARGETS, **met}).add(3, targets={**TARGETS, **met})
+    assert shards.problems == []
 
 
 def test_whether_the_adjudicator_was_met_first_makes_no_other_run(shards: Shards) -> None:
