@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +40,8 @@ class Overlap:
     def also(self) -> str:
         """How many went another way; empty if none did."""
         count = len(self.otherwise)
-        return f"; {count:,} with another verdict, the first is {self.otherwise[0]}" if count else ""
+        words = "1 trial has" if count == 1 else f"{count:,} trials have"
+        return f"; {words} another verdict, the first is {self.otherwise[0]}" if count else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,17 +174,31 @@ def _named(names: Iterable[Any]) -> str:
 # -- what runs have to have in common, whatever their targets --------------------------------------------------------
 
 
-def _other_files(runs: Iterable[Run]) -> Iterator[str]:
+def _other_files(runs: Sequence[Run]) -> Iterator[str]:
     """Case files that are not the same in all runs."""
-    first: dict[str, tuple[str, str]] = {}
-    for run in runs:
+    files = [(run.path, run.header.get("case_files", {})) for run in runs]
+    usual = {
+        name: _usual((path, contents[name]) for path, contents in files if name in contents)
+        for name in sorted({name for _, contents in files for name in contents})
+    }
+    for path, contents in files:
         differing: dict[str, list[str]] = defaultdict(list)
-        for name, content in run.header.get("case_files", {}).items():
-            known, path = first.setdefault(name, (content, run.path))
-            if content != known:
-                differing[path].append(name)
-        for path, names in differing.items():
-            yield f"{run.path}: made from another content of {_named(names)} than {path}; {_ALIKE}."
+        for name, content in contents.items():
+            if content != usual[name][1]:
+                differing[usual[name][0]].append(name)
+        for other, names in differing.items():
+            yield f"{path}: made from another content of {_named(names)} than {other}; {_ALIKE}."
+
+
+def _usual(found: Iterable[tuple[str, str]]) -> tuple[str, str]:
+    """What most have, and the path of the first that has it: of fifty shards, one is named and not the others."""
+    first: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for path, content in found:
+        first.setdefault(content, path)
+        counts[content] += 1
+    [(content, _)] = counts.most_common(1)
+    return first[content], content
 
 
 def _lacking_files(groups: Iterable[_Group]) -> Iterator[str]:
@@ -197,11 +212,11 @@ def _lacking_files(groups: Iterable[_Group]) -> Iterator[str]:
                 yield f"{shard.path}: made without {_named(everything - here)}, which other shards have; {_ALIKE}."
 
 
-def _other_harness(runs: Iterable[Run]) -> Iterator[str]:
+def _other_harness(runs: Sequence[Run]) -> Iterator[str]:
     """Runs that another version of the harness has judged."""
-    known, first = "", ""
-    for run in runs:
-        version = str(run.header.get("harness", ""))
-        known, first = (known, first) if known else (version, run.path)
-        if version and version != known:
-            yield f"{run.path}: judged by harness {version}, and {first} by {known}; {_ALIKE}."
+    versions = [(run.path, str(run.header["harness"])) for run in runs if "harness" in run.header]
+    if versions:
+        other, usual = _usual(versions)
+        for path, version in versions:
+            if version != usual:
+                yield f"{path}: judged by harness {version}, and {other} by {usual}; {_ALIKE}."

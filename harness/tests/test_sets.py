@@ -80,7 +80,7 @@ def test_a_shard_that_went_another_way_the_second_time_says_where(shards: Shards
     [problem] = shards.problems
     changed = f"{trial(4)['trial']}: value here, bitwise there"
     assert problem == (
-        f"3: shard 2 of 3 is in 1 too; 1 with another verdict, the first is {changed}; leave one of the two out."
+        f"3: shard 2 of 3 is in 1 too; 1 trial has another verdict, the first is {changed}; leave one of the two out."
     )
 
 
@@ -100,8 +100,8 @@ def test_trials_of_two_runs_with_other_verdicts_are_told(shards: Shards) -> None
     [problem] = shards.problems
     first, changed = trial(2)["trial"], f"{trial(2)['trial']}: value here, bitwise there"
     assert problem == (
-        f"1: 2 trials are recorded in 0 as well, the first is {first}; 1 with another verdict, the first is {changed}; "
-        "leave one of the two out."
+        f"1: 2 trials are recorded in 0 as well, the first is {first}; 1 trial has another verdict, "
+        f"the first is {changed}; leave one of the two out."
     )
 
 
@@ -124,6 +124,14 @@ def test_shards_of_other_case_files_are_told(shards: Shards) -> None:
     shards.add(1).add(2, case_files={**FILES, "cases/conv2d.yaml": "8888"}).add(3)
     assert shards.problems == [
         "1: made from another content of cases/conv2d.yaml than 0; run the one again as the other was.",
+    ]
+
+
+def test_the_odd_one_is_named_and_not_the_others(shards: Shards) -> None:
+    shards.add(1, case_files={**FILES, "cases/conv2d.yaml": "8888"}, harness="0.2.0").add(2).add(3)
+    assert [problem[:40] for problem in shards.problems] == [
+        "0: made from another content of cases/co",
+        "0: judged by harness 0.2.0, and 1 by 0.1",
     ]
 
 
