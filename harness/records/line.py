@@ -102,6 +102,11 @@ class Line(Mapping[str, Any]):
             raise KeyError(name)
         return self._whole()[name]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of a key; asked so often that it is worth its own way to the facts."""
+        facts = self._facts
+        return facts[name] if name in facts else super().get(name, default)
+
     def __iter__(self) -> Iterator[str]:
         return iter({**self._whole(), **dict.fromkeys(VERSIONS)})
 
