@@ -1,8 +1,13 @@
-"""What a divergence is recognised by: trials with the same signature are one finding, not many. A pure function."""
+"""What a divergence is recognised by: trials with the same signature are one finding, not many. Pure functions.
+
+Results that were read carry what these functions work out, under the functions' own names; a record that was just made
+does not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +40,38 @@ class Signature:
 
 def signature(record: Mapping[str, Any]) -> Signature:
     """The signature of a trial's record."""
+    found: Signature | None = record.get("signature")
+    return found or _signature(record)
+
+
+def kind(record: Mapping[str, Any]) -> str | None:
+    """The kind of the trial's diagnosis; ``None`` where it has none."""
+    found: str | None = record["kind"] if "kind" in record else (record.get("diagnosis") or {}).get("kind")
+    return found
+
+
+def elements(record: Mapping[str, Any]) -> int:
+    """How many elements the largest of the trial's tensors has."""
+    if "elements" in record:
+        return int(record["elements"])
+    return max((int(each.get("size") or 0) for each in record["comparisons"]), default=0)
+
+
+def largest_difference(record: Mapping[str, Any]) -> float | None:
+    """The largest difference over the trial's comparisons of both sides; NaN outweighs any number."""
+    if "largest_difference" in record:
+        found: float | None = record["largest_difference"]
+        return found
+    return largest(each.get("max_abs") for each in record["comparisons"] if not each.get("against"))
+
+
+def largest(numbers: Iterable[Any]) -> float | None:
+    """The largest of the numbers that are there, some of them spelt out; NaN outweighs any other."""
+    found = [float(number) for number in numbers if number is not None]
+    return max(found, key=lambda number: (math.isnan(number), number), default=None)
+
+
+def _signature(record: Mapping[str, Any]) -> Signature:
     verdict, error, diagnosis = Verdict(record["verdict"]), record.get("error"), record.get("diagnosis")
     checked = record.get("check", Check.OUTPUT)
     other = "" if checked == Check.OUTPUT else str(checked)

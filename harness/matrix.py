@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Container, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from harness.divergence import kind, largest_difference
 from harness.errors import HarnessError, did_you_mean
 from harness.model import AGREEMENT, Verdict
 from harness.records import OUTPUT, Record, Results, check
@@ -35,6 +36,7 @@ _COLUMNS = [
     "max_abs",
     *AGAIN,
 ]
+_COPIED = (*_COLUMNS[: _COLUMNS.index("as_expected")], "disagrees")
 _BY = ("subject", "subject_version", "dtype")
 
 
@@ -50,16 +52,6 @@ def agrees(verdict: str) -> bool | None:
     return Verdict(verdict) in AGREEMENT | {Verdict.REJECTED_BY_BOTH}
 
 
-def largest_difference(trial: Record) -> float | None:
-    """The largest difference over the trial's comparisons of both sides; NaN outweighs any number."""
-    found = [
-        float(each["max_abs"])
-        for each in trial["comparisons"]
-        if each.get("max_abs") is not None and not each.get("against")
-    ]
-    return max(found, key=lambda number: (math.isnan(number), number), default=None)
-
-
 def text(value: Any) -> Any:
     """A value as a table shows it: lists as ``2x3``, other nested values as text, scalars as they are."""
     if isinstance(value, list | tuple):
@@ -67,21 +59,21 @@ def text(value: Any) -> Any:
     return str(value) if isinstance(value, dict) else value
 
 
-def frame(results: Results) -> pd.DataFrame:
-    """One row per trial of outputs, in the order of the ids, with one ``value.NAME`` column for each parameter."""
+def frame(results: Results, *, values: bool = True) -> pd.DataFrame:
+    """One row per trial of outputs, in the order of the ids, with one ``value.NAME`` column for each parameter.
+
+    Without the ``values``, which take most of the memory, where no table is split by them.
+    """
     trials = [trial for trial in results.trials if check(trial) == OUTPUT]
-    asked = {name for looked in results.threads.values() for name in looked["asked"]}
-    differing = {name: sides for looked in results.threads.values() for name, sides in looked["differing"].items()}
-    table = pd.DataFrame([_row(trial) | _again(trial, asked, differing) for trial in trials], columns=_COLUMNS)
-    table["verdict"] = pd.Categorical(table["verdict"], [verdict.value for verdict in Verdict], ordered=True)
-    table["max_abs"] = table["max_abs"].astype(float)
-    table["as_expected"] = table["as_expected"].astype(bool)
-    names = sorted({name for trial in trials for name in trial["values"]})
-    # As objects, because pandas would turn 3 into 3.0 wherever another layer has no such parameter.
-    values = {
-        VALUE + name: pd.Series([text(trial["values"].get(name)) for trial in trials], dtype=object) for name in names
-    }
-    return pd.concat([table, pd.DataFrame(values, index=table.index)], axis=1)
+    found = {name: _facts(name, [trial.get(name, "") for trial in trials]) for name in _COPIED}
+    found["known"] = _facts("known", [(trial["known"] or {}).get("id") for trial in trials])
+    found["diagnosis"] = _facts("diagnosis", map(kind, trials))
+    found["max_abs"] = pd.Series(map(largest_difference, trials), dtype=float)
+    found["as_expected"] = pd.Series([bool(trial["as_expected"]) for trial in trials], dtype=bool)
+    found |= _again(trials, results)
+    if values:
+        found |= {VALUE + name: column for name, column in _values(trials).items()}
+    return pd.DataFrame(found, columns=[*_COLUMNS, *(name for name in found if name.startswith(VALUE))])
 
 
 def divergence_matrix(frame: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
@@ -96,11 +88,11 @@ def tally(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     trials that the subject was asked again, and those of them in which it gave another result.
     """
     present = [verdict.value for verdict in Verdict if (frame["verdict"] == verdict.value).any()]
-    marks = pd.DataFrame({verdict: (frame["verdict"] == verdict).astype(int) for verdict in present}, index=frame.index)
-    counts = pd.concat([frame[list(keys)], marks], axis=1).groupby(list(keys), dropna=False, sort=True).sum()
+    marks = pd.DataFrame({verdict: frame["verdict"] == verdict for verdict in present}, index=frame.index)
+    counts = _grouped(pd.concat([frame[list(keys)], marks], axis=1), keys).sum().astype(int)
     agreeing = counts[[verdict for verdict in present if agrees(verdict)]].sum(axis=1)
     diverging = counts[[verdict for verdict in present if diverges(verdict)]].sum(axis=1)
-    again = frame.groupby(list(keys), dropna=False, sort=True)[list(AGAIN)].sum()
+    again = _grouped(frame, keys)[list(AGAIN)].sum()
     counts["trials"] = counts[present].sum(axis=1).astype(int)
     counts["diverging"] = diverging.astype(int)
     rated = agreeing + diverging
@@ -108,22 +100,41 @@ def tally(frame: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     return counts.join(again)
 
 
-def _row(trial: Record) -> dict[str, Any]:
-    row = {name: trial.get(name, "") for name in _COLUMNS}
-    row["known"] = (trial["known"] or {}).get("id")
-    row["diagnosis"] = (trial.get("diagnosis") or {}).get("kind")
-    row["max_abs"] = largest_difference(trial)
-    return row
+def _grouped(frame: pd.DataFrame, keys: Sequence[str]) -> Any:
+    return frame.groupby(list(keys), dropna=False, sort=True, observed=True)
 
 
-def _again(trial: Record, asked: Container[str], differing: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    steady = trial.get("steady", {})
-    return {
-        "repeated": int("subject" in steady),
-        "repeat_differs": int(not steady.get("subject", True)),
-        "threaded": int(trial["trial"] in asked),
-        "threads_differ": int("subject" in differing.get(trial["trial"], ())),
+def _facts(name: str, column: Iterable[str | None]) -> pd.Series:
+    """A column of words; those that come again and again are kept once."""
+    if name == "trial":
+        return pd.Series(column, dtype=object)
+    if name == "verdict":
+        return pd.Series(pd.Categorical(column, [verdict.value for verdict in Verdict], ordered=True))
+    column = list(column)
+    return pd.Series(pd.Categorical(column, sorted({each for each in column if each is not None})))
+
+
+def _again(trials: Sequence[Record], results: Results) -> dict[str, pd.Series]:
+    """How often the subject was asked again, and how often it gave another result."""
+    asked = {name for looked in results.threads.values() for name in looked["asked"]}
+    differing = {name: sides for looked in results.threads.values() for name, sides in looked["differing"].items()}
+    steady: list[Mapping[str, bool]] = [trial.get("steady", {}) for trial in trials]
+    counts = {
+        "repeated": ["subject" in each for each in steady],
+        "repeat_differs": [not each.get("subject", True) for each in steady],
+        "threaded": [trial["trial"] in asked for trial in trials],
+        "threads_differ": ["subject" in differing.get(trial["trial"], ()) for trial in trials],
     }
+    return {name: pd.Series(counts[name], dtype=int) for name in AGAIN}
+
+
+def _values(trials: Sequence[Record]) -> dict[str, pd.Series]:
+    # As objects, because pandas would turn 3 into 3.0 wherever another layer has no such parameter.
+    columns: dict[str, list[Any]] = defaultdict(lambda: [None] * len(trials))
+    for place, trial in enumerate(trials):
+        for name, value in trial["values"].items():
+            columns[name][place] = text(value)
+    return {name: pd.Series(columns[name], dtype=object) for name in sorted(columns)}
 
 
 def _column(frame: pd.DataFrame, name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 from harness import plan
 from harness.casefile import CaseFile, Family
-from harness.errors import HarnessError
+from harness.errors import CaseFileError, HarnessError
 from harness.model import Target, Trial
 from harness.session import Session
 from harness.trial_record import Origin
@@ -18,9 +20,9 @@ from harness.trial_record import Origin
 class Outline:
     """The planned trials of a run, by pytest's node ids, and the case files that they come from."""
 
-    def __init__(self, root: Path, session: Session) -> None:
-        """Nothing is planned yet."""
-        self.root, self.session = root, session
+    def __init__(self, root: Path, session: Session, asked: Iterable[Path] = ()) -> None:
+        """Nothing is planned yet; the user asked for the case files at these paths."""
+        self.root, self.session, self._asked = root, session, tuple(asked)
         self.planned: tuple[str, ...] = ()
         self._trials: dict[str, tuple[Trial, Origin]] | None = None
 
@@ -30,14 +32,36 @@ class Outline:
 
     @property
     def files(self) -> list[CaseFile]:
-        """The case files of the planned trials; in a run with workers this process has collected none of them."""
+        """The case files of the planned trials; in a run with workers this process has collected none of them.
+
+        Of a shard all that were asked for: that none of a file's trials fell to it makes no other plan of it.
+        """
         learned = {file.path: file for file in self.session.files}
-        paths = [self.root / name for name in sorted({_file_of(nodeid) for nodeid in self.planned})]
+        planned = {self.root / _file_of(nodeid) for nodeid in self.planned}
+        paths = sorted(planned | self._asked_for) if self.session.selection.shard.count > 1 else sorted(planned)
         for path in paths:
             if path not in learned:
-                learned[path] = plan.load_case_file(path)
+                try:
+                    learned[path] = plan.load_case_file(path)
+                except CaseFileError:
+                    if path in planned:
+                        raise
+                    continue  # pytest has said so, and went on as it was told to
                 self.session.learn(learned[path])
-        return [learned[path] for path in paths]
+        return [learned[path] for path in paths if path in learned]
+
+    @property
+    def _asked_for(self) -> set[Path]:
+        """The case files at the paths that were given, spelt as those of planned trials are."""
+        found = {
+            file
+            for path in self._asked
+            for folder in (path, path / plan.CASES_FOLDER)
+            for file in plan.case_paths(folder)
+        }
+        found |= {path for path in self._asked if path.suffix == ".yaml" and path.name != plan.KNOWN_FILE}
+        held = (file for file in found if file.parent.name == plan.CASES_FOLDER)
+        return {self.root / os.path.relpath(file, self.root) for file in held}
 
     @property
     def whole(self) -> bool:
@@ -91,10 +115,13 @@ class Outline:
         return {
             "plan": plan.plan_hash(_trial_id(nodeid) for nodeid in self.planned),
             "planned": len(self.planned),
+            "case_files": self._contents(),
             "selected": "all" if self.whole else narrowed or "part",
             "known": self.expected,
             "shard": str(selection.shard),
             "tier": str(selection.tier),
+            "reference": str(selection.reference),
+            "subjects": [str(target) for target in selection.subjects],
             "coverage": [_coverage(family) for file in files for family in self._taken(file)],
             "claims": [
                 {"id": each.id, "layer": each.layer, "document": each.document, "where": each.where, "says": each.says}
@@ -103,6 +130,15 @@ class Outline:
             ],
             "unchecked": [{"layer": file.layer, **asdict(each)} for file in files for each in file.unchecked],
             "documents": plan.documents_of(files),
+        }
+
+    def _contents(self) -> dict[str, str]:
+        """A hash of each file that the plan was made from, by its name; whatever ends its lines."""
+        files = {file.path for file in self.files}
+        known = {path.parent / plan.KNOWN_FILE for path in files}
+        return {
+            path.relative_to(self.root).as_posix(): hashlib.sha256(path.read_text("utf-8").encode()).hexdigest()[:16]
+            for path in sorted(files | {path for path in known if path.exists()})
         }
 
     def _taken(self, file: CaseFile) -> list[Family]:

@@ -14,6 +14,7 @@ from harness.casefile import CaseFile, Family, word
 from harness.errors import CaseFileError, HarnessError
 from harness.model import Case, Check, Lane, Target, Tier, Trial
 
+CASES_FOLDER = "cases"
 KNOWN_FILE = "known.yaml"
 # Of the covering cases one in so many is repeated, fewer of those in another mode, which have to be compiled anew.
 OFTEN, SELDOM = 3, 8

@@ -15,9 +15,9 @@ from harness.casefile import Family, word
 from harness.errors import HarnessError
 from harness.known import Status
 from harness.model import Tier, Trial
+from harness.plan import CASES_FOLDER
 from harness.session import SETTINGS, Session
 
-CASES_FOLDER = "cases"
 # These give a crashed worker's trial to another worker, again and again.
 RETRYING = ("loadscope", "loadfile", "loadgroup", "each")
 # xdist gives up after a few lost workers; here each loss is a trial's result, and trials are finite.

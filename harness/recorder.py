@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,7 +34,8 @@ class Recorder:
         self.config, self.session, self._serves_cases = config, session, serves_cases
         self.path = (config.invocation_params.dir / session.results).absolute() / "results.jsonl"
         session.results = self.path.parent
-        self.outline = Outline(config.rootpath, session)
+        given = [argument.split("::")[0] for argument in config.args]
+        self.outline = Outline(config.rootpath, session, [config.invocation_params.dir / each for each in given])
         self.counts: Counter[str] = Counter()
         self._writer: Writer | None = None
         self._results: Results | None = None
@@ -128,6 +130,8 @@ class Recorder:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Close the records and write the pages; a whole run that left a known divergence unmatched is red."""
+        if self._is_empty_shard(session):
+            self._write_empty_shard(session)
         if self._writer is None or not self.counts:
             return
         if self._interrupted or self.counts.total() < len(self.outline.planned):
@@ -147,10 +151,31 @@ class Recorder:
         """One line per layer and subject, the new divergences, and what to do next."""
         if self._results is not None:
             summary.write(terminalreporter, self._results, self.path.parent, self.config.invocation_params.dir)
+        elif self._writer is not None and not self.outline.planned:
+            shard, path = self.session.selection.shard, os.path.relpath(self.path, self.config.invocation_params.dir)
+            terminalreporter.write_line(f"no trial fell to shard {shard}: {path} says so, for the report to merge")
         elif self._serves_cases and not self.outline.planned:
             terminalreporter.write_line("no trial was selected: look at the path, the family's name, -k, -m and --tier")
 
     # -- what follows from it ------------------------------------------------------------------------------------
+
+    def _is_empty_shard(self, session: pytest.Session) -> bool:
+        """Whether no trial fell to this shard; a single trial or family that was asked for by name is not there."""
+        named = any("::" in argument for argument in self.config.args)
+        nothing = session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and not self.outline.planned
+        return nothing and self._serves_cases and not named and self.session.selection.shard.count > 1
+
+    def _write_empty_shard(self, session: pytest.Session) -> None:
+        """Leave results without a trial, so that the shard is not missed; whoever merges them sees all shards empty."""
+        try:
+            self._writer = Writer(self.path)
+        except HarnessError as error:
+            self._say(str(error))
+            return
+        self._writer.header(self._header())
+        self._writer.footer()
+        report.write(merge([self.path]), self.path.parent)
+        session.exitstatus = pytest.ExitCode.OK
 
     def _progress(self) -> None:
         if time.monotonic() - self._last_line < SECONDS_BETWEEN_LINES:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from harness.divergence import elements
 from harness.ledger.claims import smallest
 from harness.ledger.separate import Condition, Separator, fits
 from harness.model import AGREEMENT
@@ -104,12 +105,8 @@ def _trials(parts: Iterable[Part]) -> int:
 
 def smallest_of(trials: Sequence[Record]) -> Record:
     """The simplest example: the fewest elements compared, then the smallest swept values, then the first id."""
-    fewest = min(map(_elements, trials))
-    return smallest([trial for trial in trials if _elements(trial) == fewest])
-
-
-def _elements(trial: Record) -> int:
-    return max((int(each.get("size") or 0) for each in trial["comparisons"]), default=0)
+    fewest = min(map(elements, trials))
+    return smallest([trial for trial in trials if elements(trial) == fewest])
 
 
 def evidence(record: Record) -> str:

@@ -33,7 +33,7 @@ def register(commands: Subparsers) -> None:
         "--output",
         required=True,
         metavar="DIR",
-        help="folder for report.html, report.md, matrix.csv, classes.csv and claims.csv",
+        help="folder for report.html, report.md, matrix.csv, classes.csv, claims.csv and trials.parquet",
     )
     parser.add_argument(
         "--against", metavar="OLD", help="earlier results: say which classes and trials are new, and which are fixed"
@@ -53,9 +53,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise HarnessError("--output '': expected the name of a folder")
     results = merge(each for path in arguments.results for each in runs_in(Path(path)))
     against = merge(runs_in(Path(arguments.against))) if arguments.against else None
-    table = matrix.divergence_matrix(matrix.frame(results), arguments.by)
+    trials = matrix.frame(results, values=bool(arguments.by))
+    table = matrix.divergence_matrix(trials, arguments.by)
     found = seek.settle(conditional(results), folders(results), Path(), on_stderr, whole=is_whole(results))
-    pages = report.write(results, Path(arguments.output), against, found)
+    pages = report.write(results, Path(arguments.output), against, found, trials)
     gathered = classes(results.trials)
     red = sum(Status(trial["status"]).red for trial in results.trials)
     if arguments.json:

@@ -17,7 +17,7 @@ from harness.divergence import signature
 from harness.errors import HarnessError, did_you_mean
 from harness.model import Target
 from harness.protocol import Backend
-from harness.records import dump, merge, write_atomic
+from harness.records import Record, dump, merge, write_atomic
 from harness.reproduce import bare
 from harness.reproduce.bare import Ran
 from harness.reproduce.find import Found, find
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if ran.code == 1 else 1
 
 
-def _recorded(arguments: argparse.Namespace, found: Found) -> dict[str, Any] | None:
+def _recorded(arguments: argparse.Namespace, found: Found) -> Record | None:
     if arguments.results is None:
         return None
     trials = {each["trial"]: each for each in merge([Path(arguments.results)]).trials}

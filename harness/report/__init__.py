@@ -1,4 +1,4 @@
-"""The published pages: HTML and Markdown for people, CSV for spreadsheets. Pure functions of the results."""
+"""The published pages: HTML and Markdown for people, CSV for spreadsheets, Parquet for programs. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from types import MappingProxyType
 
+import pandas as pd
+
 from harness.classes import DivergenceClass, facts
 from harness.ledger.claims import ClaimRow, ledger
 from harness.ledger.findings import Finding
 from harness.matrix import divergence_matrix, frame
 from harness.records import Results, write_atomic
+from harness.report import parquet
 from harness.report.render import html, markdown
 from harness.report.view import build
 
@@ -28,17 +31,19 @@ def write(
     directory: Path | str,
     against: Results | None = None,
     found: Mapping[str, Finding] = MappingProxyType({}),
+    table: pd.DataFrame | None = None,
 ) -> tuple[Path, ...]:
     """Write the pages and tables into a folder, and return their paths.
 
     With older results in ``against``, the pages also tell what is new and what is fixed since then. The conditions of
-    conditional claims are in ``found``.
+    conditional claims are in ``found``, and the results' frame in ``table``, where there is one already.
     """
-    view = build(results, against, found)
+    table = frame(results, values=False) if table is None else table
+    view = build(results, against, found, table)
     pages = {
         "report.html": html(view),
         "report.md": markdown(view),
-        "matrix.csv": matrix_csv(results),
+        "matrix.csv": matrix_csv(table),
         "claims.csv": claims_csv(results, found),
         "classes.csv": classes_csv(row.found for row in view.classes),
     }
@@ -46,12 +51,13 @@ def write(
     directory.mkdir(parents=True, exist_ok=True)
     for name, page in pages.items():
         write_atomic(directory / name, page)
-    return tuple(directory / name for name in pages)
+    parquet.write(results.trials, directory / parquet.TRIALS)
+    return tuple(directory / name for name in (*pages, parquet.TRIALS))
 
 
-def matrix_csv(results: Results) -> str:
-    """The divergence matrix by layer, family, subject, its version and dtype."""
-    matrix = divergence_matrix(frame(results), by=("subject", "subject_version", "dtype"))
+def matrix_csv(table: pd.DataFrame) -> str:
+    """The divergence matrix by layer, family, subject, its version and dtype, of the results' frame."""
+    matrix = divergence_matrix(table, by=("subject", "subject_version", "dtype"))
     return str(matrix.to_csv(lineterminator="\n", float_format="%.6g"))
 
 

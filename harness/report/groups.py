@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.divergence import RED
+from harness.divergence import RED, kind, largest, largest_difference
 from harness.ledger.claims import smallest
-from harness.matrix import diverges, largest_difference, text
+from harness.matrix import diverges, text
 from harness.records import Record
 
 # In the order of interest; what a person has to act on comes first.
@@ -110,7 +110,7 @@ def web_address(link: Any) -> str:
 
 
 def _likeness(trial: Record) -> tuple[str, ...]:
-    diagnosis = (trial.get("diagnosis") or {}).get("kind", "")
+    diagnosis = kind(trial) or ""
     known = (trial["known"] or {}).get("id", "")
     return trial["status"], trial["layer"], trial["family"], trial["verdict"], diagnosis, known
 
@@ -147,7 +147,7 @@ def _group(place: str, trials: list[Record], family: list[Record]) -> Group:
         subjects=tuple(sorted({version(trial, "subject") for trial in trials})),
         dtypes=tuple(sorted({trial["dtype"] for trial in trials})),
         parameters=_parameters(trials, family),
-        max_abs=largest_difference({"comparisons": [each for trial in trials for each in trial["comparisons"]]}),
+        max_abs=largest(map(largest_difference, trials)),
         example=example["trial"],
         calls=tuple((f"{side} ({version(example, side)})", calls[side]) for side in _SIDES if calls.get(side)),
         comparisons=tuple(example["comparisons"]),

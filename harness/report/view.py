@@ -126,13 +126,19 @@ class View:
 
 
 def build(
-    results: Results, against: Results | None = None, found: Mapping[str, Finding] = MappingProxyType({})
+    results: Results,
+    against: Results | None = None,
+    found: Mapping[str, Finding] = MappingProxyType({}),
+    table: pd.DataFrame | None = None,
 ) -> View:
-    """Work out the page for these results and found conditions, and what is new or fixed since the older results."""
+    """Work out the page for these results and found conditions, and what is new or fixed since the older results.
+
+    The ``table`` is the results' frame, where there is one already.
+    """
     groups, gathered = gather(results.trials), classes(results.trials)
     findings = class_rows(gathered, groups)
     coverage = _coverage(results, {each.anchor for each in groups} | {each.anchor for each in findings})
-    table = frame(results)
+    table = frame(results, values=False) if table is None else table
     rows, judged, outside = _matrix(table, groups), ledger(results, found), unchecked(results)
     return View(
         title=f"Conformance of {describe(results)}",
@@ -156,7 +162,7 @@ def build(
     )
 
 
-def verdict_sentence(trials: list[Record]) -> str:
+def verdict_sentence(trials: Sequence[Record]) -> str:
     """The first sentence of the page: how many trials of outputs diverge, and how many of those nobody knew of."""
     rated = [trial for trial in trials if check(trial) == OUTPUT and Verdict(trial["verdict"]).rated]
     diverging = [trial for trial in rated if diverges(trial["verdict"])]
@@ -177,7 +183,7 @@ def verdict_sentence(trials: list[Record]) -> str:
     return f"{len(diverging):,} of {len(rated):,} trials {verb}{shown}; {new:,} new{departed}."
 
 
-def checks_sentence(trials: list[Record]) -> str:
+def checks_sentence(trials: Sequence[Record]) -> str:
     """How many trials of anything but outputs depart from the documents; empty where there are none."""
     rated = [trial for trial in trials if check(trial) != OUTPUT and Verdict(trial["verdict"]).rated]
     if not rated:

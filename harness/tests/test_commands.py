@@ -75,7 +75,7 @@ def _results(folder: Path, *, red: bool) -> Path:
 def test_report_writes_pages_and_says_what_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(_results(tmp_path, red=False)), "-o", str(tmp_path / "out")]) == 0
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["claims.csv", "classes.csv", "matrix.csv", "report.html", "report.md"]
+    assert names == ["claims.csv", "classes.csv", "matrix.csv", "report.html", "report.md", "trials.parquet"]
     capsys.readouterr()
     assert main(["report", str(_results(tmp_path, red=True)), "-o", str(tmp_path / "out"), "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["new"] == 1

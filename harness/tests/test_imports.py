@@ -169,6 +169,7 @@ def test_conditions_are_learned_from_values_alone() -> None:
 
 def test_what_is_asked_of_the_frameworks_is_decided_without_them() -> None:
     allowed = rooms("casefile", "ledger.conditions", "ledger.findings", "records", "model", "errors", "protocol")
+    allowed |= rooms("divergence")
     assert reached("harness.ledger.probe") <= allowed | rooms("dtypes")
 
 

@@ -565,3 +565,56 @@ def test_a_whole_run_ends_with_the_conditions_of_its_claims(project: Project) ->
     assert result.ret != pytest.ExitCode.OK
     assert "seeking" not in result.stdout.str()
     assert "not sought" in (project.results.parent / "claims.csv").read_text()
+
+
+# -- shards ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_shard_that_no_trial_falls_to_is_not_missed(project: Project, workers: str) -> None:
+    project.layer("Affine", family("one", "Linear", "ci: [3]")).layer("Biased", family("two", "Linear", "ci: [4]"))
+    runs = [project.run("-n", workers, "--shard", f"{index}/3", "--results", f"shard-{index}") for index in range(1, 4)]
+    assert [run.ret for run in runs] == [pytest.ExitCode.OK] * 3
+    folders = [project.path / f"shard-{index}" for index in range(1, 4)]
+    read = [records.read(folder) for folder in folders]
+    empty = [run for run in read if not run.trials]
+    assert empty
+    assert all((run.header["planned"], run.header["selected"], run.problems) == (0, "all", ()) for run in empty)
+    assert len({json.dumps(run.header["case_files"]) for run in read}) == 1
+    told = [line for run in runs for line in run.outlines if line.startswith("no trial fell to shard")]
+    assert len(told) == len(empty)
+    merged = merge(folders)
+    assert merged.complete, merged.problems
+    assert len(merged.trials) == 2
+
+
+def test_a_shard_that_nothing_was_selected_in_leaves_no_older_results(project: Project) -> None:
+    project.layer("Affine", RIGHT)
+    assert project.run("-n", "0", "--shard", "1/1").ret == pytest.ExitCode.OK
+    results = [
+        project.run("-n", "0", "--shard", f"{index}/2", "-k", "rihgt", "--results", f"{index}") for index in (1, 2)
+    ]
+    assert [result.ret for result in results] == [pytest.ExitCode.OK] * 2
+    [problem] = merge([project.path / "1", project.path / "2"]).problems
+    assert "no trial was selected, here or in another file" in problem
+
+
+@pytest.mark.parametrize("asked", [["cases/affine.yaml::rihgt"], ["-k", "rihgt", "--shard", "1/1"]])
+def test_what_is_not_there_is_no_empty_shard(project: Project, asked: list[str]) -> None:
+    project.layer("Affine", RIGHT)
+    arguments = asked if "--shard" in asked else [*asked, "--shard", "1/2"]
+    assert project.run(*arguments).ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert not project.results.exists()
+
+
+def test_shards_of_other_case_files_are_no_whole(project: Project) -> None:
+    project.layer("Affine", RIGHT, family("more", "Linear", f"ci: {[*range(1, 9)]}")).layer("Biased", RIGHT)
+    project.run("-n", "0", "--shard", "1/2", "--results", "first")
+    (project.path / "cases" / "affine.yaml").write_text(
+        (project.path / "cases" / "affine.yaml").read_text() + "\n# x\n"
+    )
+    project.run("-n", "0", "--shard", "2/2", "--results", "second")
+    [problem] = merge([project.path / "first", project.path / "second"]).problems
+    assert problem.startswith(
+        f"{project.path / 'second' / 'results.jsonl'}: made from another content of cases/affine.yaml"
+    )

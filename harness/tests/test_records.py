@@ -67,7 +67,7 @@ def test_an_error_in_the_run_leaves_no_footer(tmp_path: Path) -> None:
         writer.trial(TRIALS[0])
         raise KeyboardInterrupt
     assert read(tmp_path).problems == (
-        f"{tmp_path / RESULTS}: no footer: the run was interrupted, 1 of 3 trials recorded.",
+        f"{tmp_path / RESULTS}: no footer: the run was interrupted, 1 of 3 trials recorded; run it again.",
     )
 
 
@@ -78,8 +78,8 @@ def test_a_half_written_last_line_is_reported_and_the_rest_is_kept(tmp_path: Pat
     run = read(path)
     assert len(run.trials) == 2
     assert run.problems == (
-        f"{path}: the last line is half-written and is left out.",
-        f"{path}: no footer: the run was interrupted, 2 of 3 trials recorded.",
+        f"{path}: the last line is half-written and is left out; run it again.",
+        f"{path}: no footer: the run was interrupted, 2 of 3 trials recorded; run it again.",
     )
 
 
@@ -98,7 +98,7 @@ def test_a_bad_line_is_left_out_and_reported(tmp_path: Path, line: str, says: st
     path.write_text("\n".join([first, line, *rest]) + "\n")
     run = read(path)
     assert len(run.trials) == 3
-    assert run.problems == (f"{path}: {says} and is left out.",)
+    assert run.problems == (f"{path}: {says} and is left out; run it again.",)
 
 
 def test_counts_that_differ_are_problems(tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_counts_that_differ_are_problems(tmp_path: Path) -> None:
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:2] + lines[3:]))
     assert read(path).problems == (
-        f"{path}: 2 of 3 planned trials recorded.",
-        f"{path}: the footer counts 3 trials and the file holds 2.",
+        f"{path}: 2 of 3 planned trials recorded; run it again.",
+        f"{path}: the footer counts 3 trials and the file holds 2; run it again.",
     )
 
 
@@ -170,7 +170,7 @@ def test_a_shard_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     paths = [store(tmp_path / "a", TRIALS[:1], shard="1/3"), store(tmp_path / "c", TRIALS[2:], shard="3/3")]
     merged = merge(paths)
     assert not merged.complete
-    assert merged.problems == (f"{paths[0]}: shard 1, 3 of 3; missing: 2.",)
+    assert merged.problems == (f"{paths[0]}: 2 of 3 shards; missing: 2; run and name what is missing.",)
 
 
 def test_a_trial_in_two_files_is_a_problem_and_kept_once(tmp_path: Path) -> None:
@@ -178,7 +178,8 @@ def test_a_trial_in_two_files_is_a_problem_and_kept_once(tmp_path: Path) -> None
     merged = merge(paths)
     assert len(merged.trials) == 3
     assert merged.problems == (
-        f"{paths[1]}: 1 trial is recorded in {paths[0]} as well, the first is {TRIALS[1]['trial']}.",
+        f"{paths[1]}: 1 trial is recorded in {paths[0]} as well, the first is "
+        f"{TRIALS[1]['trial']}; leave one of the two out.",
     )
 
 

@@ -111,9 +111,11 @@ def test_what_the_first_sentence_leaves_out_follows_it(tmp_path: Path) -> None:
     assert "-k same" in notes[4]
 
 
-def test_five_files_are_written_and_nothing_else(tmp_path: Path, mixed: Results) -> None:
+def test_six_files_are_written_and_nothing_else(tmp_path: Path, mixed: Results) -> None:
     paths = write(mixed, tmp_path / "out")
-    assert [path.name for path in paths] == ["report.html", "report.md", "matrix.csv", "claims.csv", "classes.csv"]
+    assert [path.name for path in paths] == [
+        *("report.html", "report.md", "matrix.csv", "claims.csv", "classes.csv", "trials.parquet"),
+    ]
     assert sorted(paths) == sorted((tmp_path / "out").iterdir())
     matrix = list(csv.DictReader(paths[2].read_text().splitlines()))
     assert [(row["family"], row["subject"], row["diverging"]) for row in matrix] == [
@@ -369,7 +371,7 @@ def test_a_picture_is_cut_to_its_size() -> None:
 def test_classes_stand_in_a_table_of_their_own(tmp_path: Path) -> None:
     trials = [trial(1), divergent(2), divergent(4), known(6, 2), known(7, 2)]
     paths = write(results(tmp_path / "in", trials), tmp_path / "out")
-    table = list(csv.DictReader(paths[-1].read_text().splitlines()))
+    table = list(csv.DictReader(paths[4].read_text().splitlines()))
     assert [(row["status"], row["layer"], row["verdict"], row["tensor"], row["looks"]) for row in table] == [
         ("new", "Conv2d", "value", "output", "shifted"),
         ("known", "Conv2d", "value", "output", "shifted"),

@@ -14,7 +14,7 @@ from harness.ledger import findings, seek
 from harness.ledger.claims import Conditional, conditional, ledger
 from harness.ledger.findings import CONDITIONS, Finding, State
 from harness.model import Tier
-from harness.records import Results
+from harness.records import Record, Results
 from harness.tests import mini, sample
 
 FILE = """
@@ -54,7 +54,7 @@ def measured(tmp_path: Path, layer: str = "Affine", **beyond: str) -> Results:
     claims = "".join(CLAIM.format(name=name) for name in named)
     families = "".join(FAMILY.format(name=name, beyond=does) for name, does in named.items())
     path.write_text(FILE.format(layer=layer, claims=claims, families=families))
-    file, records = plan.load_case_file(path), []
+    file, records = plan.load_case_file(path), list[Record]()
     origin = trial_record.Origin(f"cases/{path.name}", Tier.DEFAULT)
     for trial in plan.trials(file.families[0], plan.Selection(mini.HONEST, (mini.MINI,))):
         record = trial_record.to_record(trial, origin, runner.run(trial, mini.open_backend))
@@ -117,7 +117,8 @@ def test_what_was_found_for_other_trials_is_never_shown(tmp_path: Path) -> None:
     wanted = conditional(results)
     stale = {wanted[0].key: Finding(State.CHECKED, "a < b", 40, 40, 40, 20)}
     assert "a < b" in ledger(results, stale)[0].condition
-    results.trials[0]["as_expected"] = not results.trials[0]["as_expected"]
+    first = results.trials[0]
+    results.trials[0] = {**first, "as_expected": not first["as_expected"]}
     [changed] = conditional(results)
     assert changed.key != wanted[0].key
     findings.save(tmp_path, stale)
