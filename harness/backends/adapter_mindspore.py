@@ -176,6 +176,8 @@ class Adapter(PipelineBackend):
     def to_tensor(self, array: np.ndarray[Any, Any]) -> Any:
         """See PipelineBackend."""
         if is_bfloat16(array):  # no NumPy has one of its own; float32 holds each of its values
+            if not hasattr(self.mindspore, "bfloat16"):
+                raise NotImplementedError(f"MindSpore {self.mindspore.__version__} has no bfloat16")
             return self.mindspore.Tensor(widened(array), self.mindspore.bfloat16)
         return self.mindspore.Tensor(array)
 

@@ -17,6 +17,7 @@ from harness.ledger.findings import Finding
 from harness.matrix import AGAIN, diverges, frame, tally
 from harness.model import AGREEMENT, Verdict
 from harness.records import OUTPUT, Record, Results, check
+from harness.report.beside import Beside, beside
 from harness.report.changes import Changes, changes, describe
 from harness.report.classrows import ClassRow, class_rows
 from harness.report.groups import Group, anchor, gather, reason_of, version
@@ -105,6 +106,7 @@ class View:
     verdicts: tuple[str, ...]
     matrix: tuple[MatrixRow, ...]
     total: MatrixRow
+    beside: Beside | None
     changes: Changes | None
     groups: tuple[Group, ...]
     not_measured: tuple[NotMeasured, ...]
@@ -151,6 +153,7 @@ def build(
         verdicts=tuple(verdict.value for verdict in Verdict if (table["verdict"] == verdict.value).any()),
         matrix=rows,
         total=_total(rows),
+        beside=beside(results.trials),
         changes=changes(results, against) if against else None,
         groups=groups,
         not_measured=_not_measured(results),

@@ -13,7 +13,7 @@ from harness.classes import classes
 from harness.ledger.claims import conditional
 from harness.ledger.findings import Finding, State
 from harness.matrix import frame
-from harness.records import Results, merge
+from harness.records import Record, Results, merge
 from harness.report import write
 from harness.report.changes import ABSENT, CHANGED, FIXED, LOST, NEW, changes
 from harness.report.groups import gather
@@ -475,3 +475,27 @@ def test_checks_of_anything_but_outputs_have_a_sentence_of_their_own(tmp_path: P
     assert any(group.family == "signature" for group in view.groups)
     for page in (html(view), markdown(view)):
         assert page.index("1 of 2 trials diverges") < page.index(sentence)
+
+
+def test_subjects_stand_side_by_side_where_they_differ(tmp_path: Path) -> None:
+    def of(subject: str, *verdicts: str, family: str = "same") -> list[Record]:
+        made = (trial if verdict in ("bitwise", "within_bound") else divergent for verdict in verdicts)
+        return [
+            make(k, family=family, verdict=verdict, subject=subject, trial=f"conv2d/{family}/k={k},float32,{subject}")
+            for k, (make, verdict) in enumerate(zip(made, verdicts, strict=True), 3)
+        ]
+
+    old, new = of("ms-2.0", "bitwise", "value", "shape"), of("ms-2.10", "within_bound", "bitwise", "value", "value")
+    calm = [*of("ms-2.0", "bitwise", family="calm"), *of("ms-2.10", "within_bound", family="calm")]
+    targets = {"ms-2.0": {"version": "2.0.0"}, "ms-2.10": {"version": "2.10.0"}, "torch@cpu": {"version": "2.13.0"}}
+    view = build(results(tmp_path / "two", [*old, *new, *calm], targets=targets))
+    assert view.beside is not None
+    assert (view.beside.subjects, view.beside.cases) == (("ms-2.0 2.0.0", "ms-2.10 2.10.0"), 4)
+    [row] = view.beside.rows
+    # The fourth case was run by one alone, and says nothing here.
+    assert (row.family, row.cases, row.differing) == ("same", 3, 2)
+    assert row.verdicts == ("agree 1, value 1, shape 1", "agree 2, value 1")
+    for page in (html(view), markdown(view)):
+        assert "4 cases, counted by dtype, were run on each of 2 subjects; 2 of them went otherwise" in one_line(page)
+        assert "agree 1, value 1, shape 1" in page
+    assert build(results(tmp_path / "one", old, targets=targets)).beside is None
