@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import os
 import re
 import socket
 import subprocess
@@ -277,6 +278,22 @@ def test_over_a_socket_whose_server_goes_away(tmp_path: Path) -> None:
         finally:
             server.kill()
     gc.collect()
+
+
+def test_over_ssh_by_a_stand_in_for_its_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = tmp_path / "ssh"
+    # As the real one it hands the last argument to a shell over there, and ends as that does.
+    client.write_text('#!/bin/sh\nfor last; do :; done\nsh -c "$last"\nexit $?\n')
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    backend = remote(where=f"ssh=me@host//python={sys.executable}")
+    assert backend.observe(request("Linear")).failure is None
+    with pytest.raises(Died) as caught:
+        backend.observe(request("Crash", how="abort"))
+    assert caught.value.death.reason == "killed by SIGABRT"
+    assert "in compute" in caught.value.death.trace
+    assert backend.observe(request("Linear")).failure is None
+    backend.close()
 
 
 def _reached(where: str) -> Remote:
