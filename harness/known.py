@@ -147,7 +147,7 @@ def _entry(source: Source, index: int, families: Mapping[str, Mapping[str, Itera
             raise source.error([*key, "families", place], f"'{layer}' has no family '{family}'", hint)
     for place, subject in enumerate(entry.get("subjects", ())):
         try:
-            targets.parse(str(subject))
+            targets.spelled(str(subject))
         except HarnessError as error:
             raise source.error([*key, "subjects", place], str(error)) from None
     return Known(

@@ -38,15 +38,16 @@ def parse(text: str) -> Target:
     names = named.named() if "@" not in text else {}
     if text in names:
         entry = names[text]
-        spelled = _spelled(entry["target"])
-        return replace(spelled, name=text, where=entry["where"] or spelled.where)
+        kind = spelled(entry["target"])
+        return replace(kind, name=text, where=entry["where"] or kind.where)
     if "@" not in text:
         known = f"; {named.path()} names: {', '.join(sorted(names))}" if names else f"; there is no {named.FILE} here"
         raise HarnessError(f"target '{text}': expected framework@device[:mode], as in mindspore@cpu{known}")
-    return _spelled(text)
+    return spelled(text)
 
 
-def _spelled(text: str) -> Target:
+def spelled(text: str) -> Target:
+    """``framework@device[:mode]`` and no name. Raises HarnessError for anything else."""
     framework, at, rest = text.partition("@")
     device, _, mode = rest.partition(":")
     if not at or not device:

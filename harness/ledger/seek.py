@@ -124,7 +124,7 @@ def obstacle(trials: Iterable[Record], root: Path) -> str | None:
             target = targets.parse(name)
         except HarnessError as error:
             return str(error)
-        if target.where:
+        if target.name:
             return f"{name} is not in this interpreter"
         here = targets.version(target.framework)
         # What follows the plus sign names the build and not the release.

@@ -157,7 +157,7 @@ def test_a_crash_is_a_find_and_the_search_goes_on(
     kinds = {"abort": "crash", "hang": "timeout"}
     assert [find["signature"].split()[1] for find in found["finds"]] == [kinds[does]]
     assert found["finds"][0]["record"]["values"]["a"] == 5
-    assert found["tried"] > 10
+    assert found["tried"] > 4
 
 
 def test_only_what_a_document_says_of_any_value_is_searched() -> None:

@@ -301,8 +301,8 @@ def test_accepted_divergences_use_the_names_of_a_case(tmp_path: Path) -> None:
     ("text", "target"),
     [
         ("torch@cpu", TORCH),
-        ("mindspore@ascend:graph", GRAPH),
-        ("mindspore@gpu:", Target("mindspore", "gpu")),
+        ("mindspore@ascend:graph", replace(GRAPH, where=targets.OWN_PROCESS)),
+        ("mindspore@gpu:", Target("mindspore", "gpu", where=targets.OWN_PROCESS)),
         ("numpy@cpu", Target("numpy", "cpu")),
     ],
 )
@@ -328,7 +328,7 @@ def test_a_target_is_parsed(text: str, target: Target) -> None:
     ],
 )
 def test_a_bad_target_is_told(text: str, problem: str) -> None:
-    with pytest.raises(HarnessError, match=re.escape(f"target '{text}': {problem}") + "$"):
+    with pytest.raises(HarnessError, match=re.escape(f"target '{text}': {problem}") + ("$" if "@" in text else "; ")):
         targets.parse(text)
 
 
