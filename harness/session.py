@@ -199,12 +199,25 @@ class Session:
         """What the trial showed; tried once more where a process elsewhere died of it. Raises Died if it does again."""
         for target in (trial.reference, trial.subject):
             self._open(target)  # a check may ask one side only, but the header tells of both
+        self._ask_who_is_elsewhere()
         try:
             return runner.run(trial, self._open, self.selection.lanes)
         except Died as died:
             outcome = runner.run(trial, self._open, self.selection.lanes)
             first = f"tried a second time, since at the first one the process died: {died.death.reason}"
             return replace(outcome, note="; ".join(filter(None, (outcome.note, first))))
+
+    def _ask_who_is_elsewhere(self) -> None:
+        """Open the other targets that are not here, so that the header, which the first trial writes, has all versions.
+
+        One that cannot be opened says so in its own trials.
+        """
+        for target in self.targets:
+            if target.where and target not in self._opened and self.obstacle(target) is None:
+                try:
+                    self._open(target)
+                except BrokenTarget as broken:
+                    self._obstacles[target] = str(broken)
 
     def judged(self, record: dict[str, Any]) -> dict[str, Any]:
         """The record with its status against ``known.yaml``."""

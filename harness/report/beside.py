@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,11 +50,16 @@ def beside(trials: Iterable[Record]) -> Beside | None:
             subjects[name] = None
             case = trial["trial"].removesuffix(f",{trial['subject']}")
             found[trial["layer"], trial["family"]].setdefault(case, {})[name] = _word(trial["verdict"])
-    named = tuple(sorted(subjects))
+    named = tuple(sorted(subjects, key=_natural))
     common = {family: [case for case in cases.values() if len(case) == len(named)] for family, cases in found.items()}
     ran = sum(map(len, common.values()))
     rows = (_row(*family, cases, named) for family, cases in sorted(common.items()))
     return Beside(named, ran, tuple(row for row in rows if row.differing)) if len(named) > 1 and ran else None
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """With numbers in their order: 2.10 comes after 2.9."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def _row(layer: str, family: str, cases: Sequence[Mapping[str, str]], subjects: tuple[str, ...]) -> BesideRow:

@@ -97,16 +97,17 @@ def test_each_death_costs_its_own_trial_of_its_own_target(project: Project) -> N
     once, hang = family("once", "Crash", f"how: ['once:{met}']"), family("hang", "Hang", "how: [unlocked]")
     (project.path / "targets.toml").write_text(
         f'[there]\ntarget = "mini@cpu"\nwhere = "{HERE}"\n'
+        f'[also]\ntarget = "mini@cpu"\nwhere = "{HERE}"\n'
         f'[broken]\ntarget = "mini@cpu"\nwhere = "popen//python=/bin/false"\n'
         f'[missing]\ntarget = "mini@cpu"\nwhere = "popen//python=no/such/python"\n'
     )
-    subjects = [argument for name in ("there", "broken", "missing") for argument in ("--subject", name)]
+    subjects = [argument for name in ("there", "broken", "missing", "also") for argument in ("--subject", name)]
     project.layer("Affine", CRASHES, test_plugin.RIGHT, once, hang)
     project.pytester.makeini(test_plugin.SETTINGS.replace(" --subject mini@cpu", ""))
-    found = project.run("-n", "1", "--trial-limit", "2", *subjects)
+    found = project.run("-n", "1", "--trial-limit", "2", *subjects, "-k", "not also or right")
     records = [json.loads(line) for line in project.results.read_text().splitlines()]
     trials = {each["trial"]: each for each in records if each["type"] == "trial"}
-    assert records[-1]["recorded"] == records[0]["planned"] == len(trials) == 3 * (3 + 2 + 1 + 1)
+    assert records[-1]["recorded"] == records[0]["planned"] == len(trials) == 3 * (3 + 2 + 1 + 1) + 2
     there = {name.rpartition(",float32")[0].partition("/")[2]: each for name, each in trials.items() if "there" in name}
     reasons = {name: each["error"]["message"] for name, each in there.items() if each["verdict"] == "crash"}
     assert {name: words.partition(":")[0] for name, words in reasons.items()} == {
@@ -125,5 +126,8 @@ def test_each_death_costs_its_own_trial_of_its_own_target(project: Project) -> N
         rest = [each for trial, each in trials.items() if each["subject"] == name]
         assert {each["verdict"] for each in rest} == {"not_run"}
         assert all(words in each["error"]["message"] for each in rest)
-    assert records[0]["targets"]["there"]["where"] == HERE
+    # The header tells of a target that the first trial is not of, since it has been asked too.
+    assert next(iter(trials.values()))["subject"] != "also"
+    for name in ("there", "also"):
+        assert (records[0]["targets"][name]["where"], records[0]["targets"][name]["python"][:2]) == (HERE, "3.")
     assert found.ret == 1

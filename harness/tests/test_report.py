@@ -485,12 +485,12 @@ def test_subjects_stand_side_by_side_where_they_differ(tmp_path: Path) -> None:
             for k, (make, verdict) in enumerate(zip(made, verdicts, strict=True), 3)
         ]
 
-    old, new = of("ms-2.0", "bitwise", "value", "shape"), of("ms-2.10", "within_bound", "bitwise", "value", "value")
-    calm = [*of("ms-2.0", "bitwise", family="calm"), *of("ms-2.10", "within_bound", family="calm")]
-    targets = {"ms-2.0": {"version": "2.0.0"}, "ms-2.10": {"version": "2.10.0"}, "torch@cpu": {"version": "2.13.0"}}
+    old, new = of("ms-2.9", "bitwise", "value", "shape"), of("ms-2.10", "within_bound", "bitwise", "value", "value")
+    calm = [*of("ms-2.9", "bitwise", family="calm"), *of("ms-2.10", "within_bound", family="calm")]
+    targets = {"ms-2.9": {"version": "2.9.0"}, "ms-2.10": {"version": "2.10.0"}, "torch@cpu": {"version": "2.13.0"}}
     view = build(results(tmp_path / "two", [*old, *new, *calm], targets=targets))
     assert view.beside is not None
-    assert (view.beside.subjects, view.beside.cases) == (("ms-2.0 2.0.0", "ms-2.10 2.10.0"), 4)
+    assert (view.beside.subjects, view.beside.cases) == (("ms-2.9 2.9.0", "ms-2.10 2.10.0"), 4)
     [row] = view.beside.rows
     # The fourth case was run by one alone, and says nothing here.
     assert (row.family, row.cases, row.differing) == ("same", 3, 2)
