@@ -60,7 +60,7 @@ def to_record(trial: Trial, origin: Origin, outcome: Outcome) -> dict[str, Any]:
         "seconds": {name: round(value, 6) for name, value in outcome.seconds.items()},
         "error": failure
         and {"side": side, "phase": str(failure.phase.value), "type": failure.type, "message": failure.message},
-        "reproducer": _again(trial, origin) if _needs_file(case) else reproducer(trial),
+        "reproducer": _again(trial, origin) if _needs_file(case) or _goldens(trial) else reproducer(trial),
     }
 
 
@@ -93,10 +93,16 @@ def _needs_file(case: Case) -> bool:
     return case.check is not Check.OUTPUT or loads or bool(case.fillings)
 
 
+def _goldens(trial: Trial) -> list[str]:
+    """The options that play a side back; what it answers was recorded for the case's own inputs, and for no others."""
+    sides = {"--reference": trial.reference, "--subject": trial.subject}
+    return [word for option, target in sides.items() if target.golden for word in (option, str(target))]
+
+
 def _again(trial: Trial, origin: Origin) -> str:
     """The command that runs this one trial of its case file again."""
     name = trial.id.split("/", 2)[2]
-    words = ["python", "-m", "pytest", f"{origin.file}::{trial.case.family}::{name}"]
+    words = ["python", "-m", "pytest", f"{origin.file}::{trial.case.family}::{name}", *_goldens(trial)]
     # The default tier has a part of the variants only.
     variant = bool(trial.subject.mode) or trial.dtype != "float32"
     return shlex.join([*words, "--tier", "full"] if variant or origin.tier is Tier.FULL else words)
