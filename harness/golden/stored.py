@@ -162,4 +162,6 @@ def _opened(path: Path, sha256: str) -> Golden:
 @lru_cache(OPENED_AT_ONCE)
 def _stream(path: Path, sha256: str, name: str) -> Array:
     with safe_open(path, framework="np") as file:
+        if file.metadata()[SHA] != sha256:
+            raise HarnessError(f"golden:{path}: was replaced while it was played back; run again")
         return expanded(file.get_tensor(name).tobytes(), name.rpartition(":")[2])
