@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from harness import __version__
-from harness.commands import claims, compare, doctor, explore, port, report, repro
+from harness.commands import claims, compare, doctor, explore, port, record, report, repro
 from harness.errors import HarnessError
 
 DESCRIPTION = """\
@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"harness {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (doctor, compare, port, claims, repro, explore, report):
+    for command in (doctor, compare, port, record, claims, repro, explore, report):
         command.register(commands)
     arguments = parser.parse_args(argv)
     try:

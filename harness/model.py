@@ -95,6 +95,10 @@ class Tier(StrEnum):
         return list(Tier).index(other) <= list(Tier).index(self)
 
 
+# How the place of a target starts that is played back from a file.
+GOLDEN = "golden:"
+
+
 @dataclass(frozen=True)
 class Target:
     """A framework on a device, in a mode: ``torch@cpu``, ``mindspore@ascend:graph``; and where that is.
@@ -117,6 +121,11 @@ class Target:
     def kind(self) -> str:
         """What it is, wherever it runs: ``framework@device[:mode]``."""
         return f"{self.framework}@{self.device}" + (f":{self.mode}" if self.mode else "")
+
+    @property
+    def golden(self) -> bool:
+        """Whether it is a recording, which answers what was asked then and nothing else."""
+        return self.where.startswith(GOLDEN)
 
     def __str__(self) -> str:
         return self.name or self.kind

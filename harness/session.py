@@ -14,6 +14,7 @@ from harness import environment, known, plan, runner, trial_record
 from harness.backends import targets
 from harness.casefile import CaseFile
 from harness.errors import CaseFileError, HarnessError
+from harness.golden.player import NotRecorded
 from harness.model import Lane, Target, Tier, Trial, Verdict
 from harness.outcome import Outcome
 from harness.protocol import Backend
@@ -175,12 +176,11 @@ class Session:
         with self._watchdog.limit(self._patience(trial)) if self._watchdog else nullcontext():
             try:
                 outcome = self._outcome(trial)
-            except BrokenTarget as broken:
-                self._obstacles[broken.target] = str(broken)
-                return self.judged(trial_record.not_run_record(trial, origin, str(broken)))
-            except Unreachable as gone:
+            except (BrokenTarget, Unreachable) as gone:
                 self._obstacles[gone.target] = str(gone)
                 return self.judged(trial_record.not_run_record(trial, origin, str(gone)))
+            except NotRecorded as missing:  # this trial is; the golden may well have the others
+                return self.judged(trial_record.not_run_record(trial, origin, str(missing)))
             except Died as died:
                 return self.judged(trial_record.dead_record(trial, origin, died.death, died.target))
             except MemoryError as error:
@@ -192,7 +192,9 @@ class Session:
 
     def _patience(self, trial: Trial) -> float:
         """Seconds after which this process ends itself: what runs elsewhere has a limit of its own for each request."""
-        elsewhere = any(target.where for target in (trial.reference, trial.subject))
+        # A golden takes no time, and a subject in this process may well hang.
+        sides = (trial.reference, trial.subject)
+        elsewhere = any(target.where and not target.golden for target in sides)
         return LONGEST_LIMIT if elsewhere else self.trial_limit
 
     def _outcome(self, trial: Trial) -> Outcome:

@@ -16,7 +16,8 @@ import harness.backends
 from harness import environment
 from harness.backends import named
 from harness.errors import HarnessError, did_you_mean
-from harness.model import Target
+from harness.golden import player
+from harness.model import GOLDEN, Target
 from harness.protocol import Backend
 from harness.remote.near import Remote
 
@@ -34,7 +35,13 @@ def frameworks() -> tuple[str, ...]:
 
 
 def parse(text: str) -> Target:
-    """``framework@device[:mode]``, or a name from ``targets.toml``. Raises HarnessError for anything else."""
+    """``framework@device[:mode]``, a name from ``targets.toml``, or ``golden:FILE``.
+
+    Raises:
+        HarnessError: it is anything else, or the file is no sound golden.
+    """
+    if text.startswith(GOLDEN):
+        return player.parse(text)
     names = named.named() if "@" not in text else {}
     if text in names:
         entry = names[text]
@@ -62,6 +69,17 @@ def spelled(text: str) -> Target:
 
 def obstacle(target: Target) -> str | None:
     """Why the target cannot run here, with the remedy; ``None`` if it can, as far as can be told without importing."""
+    return player.obstacle(target.where) if target.golden else _obstacle(target)
+
+
+def unasked(target: Target) -> str | None:
+    """Why the target cannot be asked what no run has asked; ``None`` if it can."""
+    if not target.golden:
+        return None
+    return f"it answers what was recorded, and this asks for more; give the target itself: {target.kind}"
+
+
+def _obstacle(target: Target) -> str | None:
     adapter = _adapter(target.framework)
     python = named.interpreter(target.where)
     if python is not None and not Path(python).is_file():
@@ -95,6 +113,8 @@ def backend(target: Target, threads: int, limit: float = LIMIT) -> Backend:
 
     One a process, since devices can be set once only. One elsewhere may take ``limit`` seconds for a request.
     """
+    if target.golden:
+        return player.Player(target, backend(Target("numpy", "cpu"), threads))
     adapter = _adapter(target.framework)
     if target.where:
         variables = {name: str(threads) for name in environment.THREAD_VARIABLES}
@@ -105,6 +125,8 @@ def backend(target: Target, threads: int, limit: float = LIMIT) -> Backend:
 
 def provenance(target: Target) -> Mapping[str, Any]:
     """What can be said of a target without importing its framework."""
+    if target.golden:
+        return player.provenance(target.where)
     told = {"framework": target.framework, "version": None, "device": target.device, "mode": target.mode}
     if target.where not in ("", OWN_PROCESS):
         return {**told, "target": target.kind, "where": target.where}

@@ -25,16 +25,17 @@ def run(trial: Trial, open_backend: Open) -> Outcome:
     """Draw a state, load it on each side in turn and read it back, and compare the bits on the way and at the end."""
     reference, subject = sides(trial)
     drawn = {each.name: _drawn(trial, each) for each in trial.case.state}
+    stages = {reference.framework: reference, subject.framework: subject, f"{reference.framework} again": reference}
     try:
-        first = _carried(trial, reference, open_backend, drawn)
-        carried = _carried(trial, subject, open_backend, first)
-        again = _carried(trial, reference, open_backend, carried)
+        for where, asked in stages.items():
+            changed = _changed(drawn, _carried(trial, asked, open_backend, drawn), where)
+            if changed:  # from here on another state would travel
+                return as_stated(changed)
     except Refused as refused:
         return refused.outcome
     except _Unfit as unfit:
         return as_stated(str(unfit))
-    stages = {reference.framework: first, subject.framework: carried, f"{reference.framework} again": again}
-    return as_stated("; ".join(filter(None, (_changed(drawn, seen, where) for where, seen in stages.items()))))
+    return as_stated("")
 
 
 def _drawn(trial: Trial, parameter: Parameter) -> Array:

@@ -80,7 +80,7 @@ def _setup(arguments: argparse.Namespace, file: CaseFile) -> Setup:
     reference, subject = targets.parse(arguments.reference), targets.parse(arguments.subject)
     plan.check_sides(file, plan.Selection(reference, (subject,)))
     for target in (reference, subject):
-        reason = targets.obstacle(target)
+        reason = targets.obstacle(target) or targets.unasked(target)
         if reason:
             raise HarnessError(f"{target} cannot run here: {reason}")
     return Setup(file.path, reference, subject)

@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = find(arguments.trial, Path(arguments.cases), targets.parse(arguments.reference))
     recorded = _recorded(arguments, found)
     for target in (found.trial.reference, found.trial.subject):
-        reason = targets.obstacle(target)
+        reason = targets.obstacle(target) or targets.unasked(target)
         if reason:
             raise HarnessError(f"{target} cannot run here: {reason}")
         if target.name:

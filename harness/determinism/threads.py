@@ -14,7 +14,7 @@ from typing import Any
 
 import harness.backends
 from harness.apart import process
-from harness.model import Lane
+from harness.model import GOLDEN, Lane
 from harness.records import Record
 
 CHILD = "harness.determinism.child"
@@ -37,8 +37,8 @@ def wanted(trials: Sequence[Record]) -> list[Record]:
 
 
 def _is_plain(trial: Record) -> bool:
-    """In this interpreter, too: what has a name of its own is elsewhere."""
-    spelled = all("@" in trial[side] for side in SIDES)
+    """In this interpreter, too: what has a name of its own is elsewhere, or a golden, which has no threads."""
+    spelled = all("@" in trial[side] and not trial[side].startswith(GOLDEN) for side in SIDES)
     return spelled and ":" not in trial["subject"] and trial["dtype"] == "float32"
 
 

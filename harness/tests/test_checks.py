@@ -189,16 +189,10 @@ def test_a_state_survives_a_right_loader(way: str, bias: bool) -> None:
     assert outcome(Check.ROUND_TRIP, mini_load=way, bias=bias) == Outcome(Verdict.BITWISE)
 
 
-@pytest.mark.parametrize(
-    ("way", "found"),
-    [
-        ("lossy", "weight, bias changed on the way to mini; weight, bias changed on the way to honest again"),
-        ("idle", "weight, bias changed on the way to mini; weight, bias changed on the way to honest again"),
-    ],
-)
-def test_a_state_does_not_survive_a_wrong_loader(way: str, found: str) -> None:
+@pytest.mark.parametrize("way", ["lossy", "idle"])
+def test_a_state_does_not_survive_a_wrong_loader(way: str) -> None:
     seen = outcome(Check.ROUND_TRIP, mini_load=way)
-    assert (seen.verdict, seen.undocumented) == (Verdict.VALUE, found)
+    assert (seen.verdict, seen.undocumented) == (Verdict.VALUE, "weight, bias changed on the way to mini")
 
 
 def test_a_loader_that_checks_refuses_another_layout_and_a_lenient_one_takes_it() -> None:
