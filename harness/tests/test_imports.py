@@ -122,7 +122,8 @@ def test_backends_know_the_protocol_and_no_more(module: str) -> None:
 
 
 def test_targets_know_backends_and_records_only() -> None:
-    allowed = {"harness.backends", "harness.backends.named", "harness.environment", "harness.remote.near"}
+    allowed = {"harness.backends", "harness.backends.named", "harness.environment"}
+    allowed |= {"harness.remote.near", "harness.golden.player"}
     records = {"harness.protocol", "harness.model", "harness.errors"}
     assert OWN["harness.backends.targets"] <= allowed | records
 
