@@ -119,8 +119,14 @@ def test_backends_know_the_protocol_and_no_more(module: str) -> None:
 
 
 def test_targets_know_backends_and_records_only() -> None:
-    allowed = {"harness.backends", "harness.protocol", "harness.model", "harness.errors"}
-    assert OWN["harness.backends.targets"] <= allowed
+    allowed = {"harness.backends", "harness.protocol", "harness.model", "harness.errors", "harness.environment"}
+    places = {"harness.backends.named", "harness.remote.near", "harness.golden.player"}
+    assert OWN["harness.backends.targets"] <= allowed | places
+
+
+def test_who_plays_a_golden_back_knows_no_run() -> None:
+    running = rooms("runner", "session", "plan", "lane", "adjudicate", "fills", "checks", "casefile")
+    assert not reached("harness.golden.player") & (running | ADAPTERS)
 
 
 JUDGES = rooms("compare", "tolerance", "mutants", "diagnosis")
