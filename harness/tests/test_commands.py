@@ -16,7 +16,7 @@ from harness.protocol import Step
 from harness.records import Writer
 from harness.tests import sample
 
-COMMANDS = ("doctor", "compare", "claims", "report", "repro", "explore")
+COMMANDS = ("doctor", "compare", "claims", "report", "repro", "explore", "record")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

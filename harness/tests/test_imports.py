@@ -122,10 +122,9 @@ def test_backends_know_the_protocol_and_no_more(module: str) -> None:
 
 
 def test_targets_know_backends_and_records_only() -> None:
-    allowed = {"harness.backends", "harness.backends.named", "harness.environment"}
-    allowed |= {"harness.remote.near", "harness.golden.player"}
-    records = {"harness.protocol", "harness.model", "harness.errors"}
-    assert OWN["harness.backends.targets"] <= allowed | records
+    allowed = {"harness.backends", "harness.protocol", "harness.model", "harness.errors", "harness.environment"}
+    places = {"harness.backends.named", "harness.remote.near", "harness.golden.player"}
+    assert OWN["harness.backends.targets"] <= allowed | places
 
 
 SENT = ("harness.remote.wire", "harness.remote.far")
@@ -134,6 +133,11 @@ SENT = ("harness.remote.wire", "harness.remote.far")
 @pytest.mark.parametrize("module", SENT)
 def test_what_is_sent_to_another_interpreter_needs_only_what_is_sent_along(module: str) -> None:
     assert OWN[module] <= {"harness.protocol", "harness.dtypes", *SENT}
+
+
+def test_who_plays_a_golden_back_knows_no_run() -> None:
+    running = rooms("runner", "session", "plan", "lane", "adjudicate", "fills", "checks", "casefile")
+    assert not reached("harness.golden.player") & (running | ADAPTERS)
 
 
 JUDGES = rooms("compare", "tolerance", "mutants", "diagnosis")

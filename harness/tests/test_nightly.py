@@ -76,8 +76,6 @@ def test_the_harness_has_each_command(words: list[str]) -> None:
     commands = parser.add_subparsers(required=True)
     for module in pkgutil.iter_modules(harness.commands.__path__):
         importlib.import_module(f"harness.commands.{module.name}").register(commands)
-    if words[0] == "record" and "record" not in commands.choices:
-        pytest.skip("there is no command that records goldens yet")
     parser.parse_args(words)
 
 
