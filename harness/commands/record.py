@@ -14,10 +14,11 @@ from harness import environment, plan
 from harness.backends import targets
 from harness.commands import Subparsers, declare, on_stderr
 from harness.errors import HarnessError
-from harness.golden import stored, take
-from harness.golden.take import REFERENCE, SIDES, SUBJECT, Taken, Wanted
+from harness.golden import stored
 from harness.model import Target, Tier
 from harness.protocol import Backend
+from harness.recording import take
+from harness.recording.take import REFERENCE, SIDES, SUBJECT, Taken, Wanted
 from harness.records import dump
 from harness.session import SETTINGS
 

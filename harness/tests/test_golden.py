@@ -15,13 +15,14 @@ from safetensors.numpy import save_file
 from harness import dtypes, plan
 from harness.backends import targets
 from harness.errors import HarnessError
-from harness.golden import arrays, digest, near, player, stored, take
+from harness.golden import arrays, digest, near, player, stored
 from harness.golden.player import NotRecorded
-from harness.golden.take import REFERENCE, SUBJECT, Taken, Wanted
 from harness.model import Array, Check, Initial, Lane, Signature, Target, Tier, Trial, Verdict
 from harness.outcome import Open
 from harness.plan import Shard
 from harness.protocol import Argument, Backend, Observation, Request, Step
+from harness.recording import take
+from harness.recording.take import REFERENCE, SUBJECT, Taken, Wanted
 from harness.runner import run
 from harness.tests.mini import FOLDER, HONEST, MINI, dense, open_backend, trial
 from harness.tests.test_runner import Spy

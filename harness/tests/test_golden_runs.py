@@ -17,10 +17,11 @@ from harness import plan
 from harness.__main__ import main
 from harness.backends import targets
 from harness.commands import record
-from harness.golden import player, stored, take
-from harness.golden.take import REFERENCE, SUBJECT, Wanted
+from harness.golden import player, stored
 from harness.model import Target, Tier
 from harness.plan import Shard
+from harness.recording import take
+from harness.recording.take import REFERENCE, SUBJECT, Wanted
 from harness.records import read
 from harness.tests.mini import HONEST, MINI, open_backend
 from harness.tests.test_frameworks import ROOT, TORCH, conformance

@@ -13,12 +13,13 @@ from pathlib import Path
 from harness import __version__, plan
 from harness.casefile import CaseFile
 from harness.errors import HarnessError
-from harness.golden import stored, walk
-from harness.golden.recording import Recorder, Tape
+from harness.golden import stored
 from harness.model import Target, Tier, Trial
 from harness.outcome import Open
 from harness.plan import Selection, Shard
 from harness.protocol import Backend
+from harness.recording import walk
+from harness.recording.tape import Recorder, Tape
 
 REFERENCE, SUBJECT = "reference", "subject"
 SIDES = (REFERENCE, SUBJECT)
