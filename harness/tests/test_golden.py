@@ -106,7 +106,12 @@ def test_a_trial_says_the_same_from_a_golden(wanted: Trial, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("lane", Lane)
-@pytest.mark.parametrize("wanted", [trial("Linear"), trial("Raises", extra={"at": "call"})], ids=named)
+@pytest.mark.parametrize(
+    "wanted",
+    # The last one has too many terms for one of the lanes.
+    [trial("Linear"), trial("Raises", extra={"at": "call"}), trial("Linear", dtype="float16", ci=200, derivatives=0)],
+    ids=named,
+)
 def test_a_run_of_one_lane_finds_its_answers_too(wanted: Trial, lane: Lane, tmp_path: Path) -> None:
     live = told(wanted, [lane])
     for each in played(wanted, tmp_path):
@@ -140,7 +145,8 @@ def test_a_signature_is_kept_for_the_side_that_it_is_of(side: str, tmp_path: Pat
 
 def test_initial_values_that_no_trial_reads_are_left_out_and_not_taken_for_missing(tmp_path: Path) -> None:
     wanted = Trial(dense(check=Check.INIT, stated=Initial("bias"), ci=4, co=8192), "float32", HONEST, MINI)
-    reference = golden(tmp_path, [wanted], HONEST)
+    reference = golden(tmp_path, [wanted, wanted], HONEST)
+    assert not any("again" in each for each in stored.opened(player.path(reference.where)).answers.values())
     other = replace(wanted, reference=reference, case=replace(wanted.case, stated=Initial("weight")))
     with pytest.raises(NotRecorded, match="was recorded in part"):
         run(other, open_backend)
@@ -365,7 +371,7 @@ def test_a_number_next_to_the_truth_is_kept_by_its_distance(name: str) -> None:
     assert found is not None
     assert found.far.size < 20
     # Another machine's float64 is off by its last bits.
-    for other in (truth, truth * (1 + 1e-14), truth * (1 - 1e-14)):
+    for other in (truth, truth * (1 + 1e-14), truth * (1 - 1e-14), np.where(truth == 0, -0.0, truth)):
         back = near.away(found, other, name)
         assert (back.dtype, back.shape, back.tobytes()) == (array.dtype, array.shape, array.tobytes())
 
