@@ -84,7 +84,7 @@ def test_a_failure_of_a_played_back_trial_ends_with_the_command_that_plays_it_ba
     subject = golden(project, MINI, SUBJECT)
     play(project, "-n", "0", subject=subject)
     line = next(iter(project.trials.values()))["reproducer"]
-    words = f"cases/affine.yaml::wrong::ci=3,float32,{subject} --subject {subject}"
+    words = f"cases/affine.yaml::wrong::ci=3,float32,{subject} --reference honest@cpu --subject {subject}"
     assert line == f"python -m pytest {words}"
     result = project.run("-o", "addopts=--reference honest@cpu", *words.split())
     result.stdout.fnmatch_lines(["*1 failed*"])
@@ -128,7 +128,7 @@ def test_a_file_that_is_no_golden_ends_the_run_before_it_starts(project: Project
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--target", "torch@gpu", "-o", "x"], "torch@gpu cannot be recorded here: no adapter for torch on gpu"),
+        (["--target", "torch@gpu", "-o", "x"], "torch@gpu cannot be recorded here: "),
         (["--target", "torch@cpu", "-o", ""], "--output '': expected the name of a file"),
         (["--target", "torch@cpu", "-o", "nowhere/x"], "nowhere/x: cannot be written: there is no folder nowhere"),
         (["--target", "torch@cpu", "-o", "."], ".: cannot be written: it is a folder"),
