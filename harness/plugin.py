@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from harness import marks, plan, trial_record
 from harness.casefile import Family, word
-from harness.errors import HarnessError
+from harness.errors import HarnessError, did_you_mean
 from harness.known import Status
 from harness.model import Tier, Trial
 from harness.plan import CASES_FOLDER
@@ -66,12 +67,23 @@ def pytest_configure(config: pytest.Config) -> None:
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = session
+    if _takes_cases(config):
+        _check_marks(config)
     if config.getoption("dist", "no") in RETRYING:
         raise pytest.UsageError(f"--dist {config.option.dist} runs a crashed trial again; use --dist load or worksteal")
     if not hasattr(config, "workerinput") and not config.option.collectonly:
         from harness.recorder import Recorder  # noqa: PLC0415  (brings pandas; workers start faster without it)
 
         config.pluginmanager.register(Recorder(config, session, _takes_cases(config)), "conformance-recorder")
+
+
+def _check_marks(config: pytest.Config) -> None:
+    """Raise a usage error for an unknown mark in ``-m``; of a worker, pytest would make it an internal one."""
+    known = {re.split(r"[:(]", line)[0].strip() for line in config.getini("markers")}
+    words = re.sub(r"\([^()]*=[^()]*\)", "", config.option.markexpr)  # what a mark is asked for by keyword
+    for mark in re.findall(r"[A-Za-z_]\w*", words):
+        if mark not in known | {"and", "or", "not", "True", "False"}:
+            raise pytest.UsageError(f"-m: no mark '{mark}' ({did_you_mean(mark, known)})")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

@@ -40,6 +40,8 @@ def write(terminal: Terminal, results: Results, folder: Path, here: Path) -> Non
         terminal.write_line(line)
     for target, why in sorted({item for run in results.runs for item in run.header.get("not_run", {}).items()}):
         terminal.write_line(f"NOT RUN: {target}: {why}", red=True)
+    for line in not_run_lines(results):
+        terminal.write_line(line, red=True)
     for problem in results.problems:
         terminal.write_line(f"INCOMPLETE: {problem}", red=True)
     found = classes(results.trials)
@@ -55,6 +57,16 @@ def write(terminal: Terminal, results: Results, folder: Path, here: Path) -> Non
             terminal.write_line(line)
     red = any(Status(trial["status"]).red for trial in results.trials)
     terminal.write_line(_next(red, results, Path(os.path.relpath(folder, here))))
+
+
+def not_run_lines(results: Results) -> list[str]:
+    """What showed only when a target was started, or when a host was lost: how many trials it cost, and why."""
+    said = {target for run in results.runs for target in run.header.get("not_run", {})}
+    return [
+        f"NOT RUN: {subject}: {count:,} trial{'' if count == 1 else 's'}: {why}"
+        for subject, (count, why) in sorted(results.not_run.items())
+        if subject not in said
+    ]
 
 
 def blocks(found: Sequence[DivergenceClass]) -> list[list[str]]:

@@ -26,16 +26,19 @@ FILE = "targets.toml"
 VARIABLE = "CONFORMANCE_TARGETS"
 KEYS = ("target", "where")
 WAYS = ("popen", "ssh", "socket", "vagrant_ssh")
+# What else a specification of execnet's may say.
+MORE = ("python", "chdir", "nice", "id", "ssh_config", "execmodel", "dont_write_bytecode", "via")
 _NAME = re.compile(r"[A-Za-z][\w.-]*")
 _LOCAL_PYTHON = re.compile(r"(?<=//python=)(?!/|~)([^/]+/.*?)(?=//|$)")
 
 
 def path() -> Path:
     """The file that names targets: the one that another process of ours found, or the one in this folder."""
-    found = Path(os.environ.get(VARIABLE) or FILE).absolute()
-    if found.is_file():
-        os.environ[VARIABLE] = str(found)
-    return found
+    told, here = Path(os.environ.get(VARIABLE) or FILE), Path(FILE).absolute()
+    if told.is_file():
+        os.environ[VARIABLE] = str(told.absolute())
+        return told.absolute()
+    return here
 
 
 def named() -> Mapping[str, Mapping[str, str]]:
@@ -71,7 +74,7 @@ def _entry(file: Path, name: str, table: Any) -> Mapping[str, str]:
     for key, value in table.items():
         if key not in KEYS:
             raise HarnessError(f"{at}: unknown key '{key}' ({did_you_mean(key, KEYS)})")
-        if not isinstance(value, str) or not value.strip():
+        if not isinstance(value, str) or not (value.strip() or key == "where"):
             raise HarnessError(f"{at}: {key}: expected a text that is not empty")
     if "target" not in table:
         raise HarnessError(f"{at}: no 'target', as in target = \"mindspore@cpu\"")
@@ -80,9 +83,15 @@ def _entry(file: Path, name: str, table: Any) -> Mapping[str, str]:
 
 def _where(file: Path, at: str, where: str) -> str:
     """The specification with the path of an interpreter made whole: it is relative to the file."""
-    way = re.split(r"=|//", where, maxsplit=1)[0]
+    parts = [part.partition("=") for part in where.split("//")]
+    way, _, host = parts[0]
     if where and way not in WAYS:
-        raise HarnessError(f"{at}: where: '{where}' starts with none of {', '.join(WAYS)} ({did_you_mean(way, WAYS)})")
+        raise HarnessError(f"{at}: where: '{where}' starts with no way there ({did_you_mean(way, WAYS)})")
+    if where and way != "popen" and not host:
+        raise HarnessError(f"{at}: where: '{where}' names no host, as in {way}=user@host")
+    for key, _, _ in parts[1:]:
+        if key not in MORE and not key.startswith("env:"):
+            raise HarnessError(f"{at}: where: execnet knows no '{key}' ({did_you_mean(key, MORE)})")
     if way != "popen":
         return where
     return _LOCAL_PYTHON.sub(lambda found: str(file.parent / found[1]), where)

@@ -45,10 +45,17 @@ def parse(text: str) -> Target:
     names = named.named() if "@" not in text else {}
     if text in names:
         entry = names[text]
-        kind = spelled(entry["target"])
+        try:
+            kind = spelled(entry["target"])
+        except HarnessError as error:
+            raise HarnessError(f"{named.path()}: [{text}]: {error}") from None
         return replace(kind, name=text, where=entry["where"] or kind.where)
     if "@" not in text:
-        known = f"; {named.path()} names: {', '.join(sorted(names))}" if names else f"; there is no {named.FILE} here"
+        known = (
+            f"; {named.path()} names others ({did_you_mean(text, names)})"
+            if names
+            else f"; there is no {named.FILE} here"
+        )
         raise HarnessError(f"target '{text}': expected framework@device[:mode], as in mindspore@cpu{known}")
     return spelled(text)
 

@@ -74,6 +74,7 @@ def _attempt(target: Target, told: Mapping[str, Any]) -> tuple[str | None, Mappi
     if done.returncode == 0:
         return None, json.loads(done.stdout.splitlines()[-1])
     last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    last = last.removeprefix("harness.remote.near.Unreachable: ")
     return f"cannot be set up: {last}", told
 
 

@@ -15,6 +15,7 @@ from harness.ledger import seek
 from harness.ledger.claims import conditional
 from harness.records import RESULTS, merge
 from harness.report.changes import changes
+from harness.summary import not_run_lines
 
 
 def register(commands: Subparsers) -> None:
@@ -48,7 +49,7 @@ def register(commands: Subparsers) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """0 if all is as expected, 1 if something is new or the results are incomplete."""
+    """0 if all is as expected, 1 if something is new, the results are incomplete, or a subject was not run at all."""
     if not arguments.output.strip():
         raise HarnessError("--output '': expected the name of a folder")
     results = merge(each for path in arguments.results for each in runs_in(Path(path)))
@@ -67,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
             "complete": results.complete,
             "problems": list(results.problems),
             "unmatched": list(results.unmatched),
+            "not_run": {subject: {"trials": n, "first": why} for subject, (n, why) in results.not_run.items()},
             "pages": [str(page) for page in pages],
             "matrix": json.loads(table.reset_index().to_json(orient="records")),
         }
@@ -75,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(table.to_string())
         for problem in results.problems:
             print(f"INCOMPLETE: {problem}")
+        for line in not_run_lines(results):
+            print(line)
         for id_ in results.unmatched:
             print(f"unmatched: no trial met the known divergence '{id_}': remove or mend it")
         if against:
@@ -83,7 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"against {arguments.against}, {noun}: " + ", ".join(f"{count} {kind}" for kind, count in counts))
         print(f"\n{counted(gathered)}; {len(results.trials)} trials, {red} new. Pages:")
         print("\n".join(f"  {page}" for page in pages))
-    return 0 if results.complete and not red and not results.unmatched else 1
+    whole = results.complete and not results.unmeasured
+    return 0 if whole and not red and not results.unmatched else 1
 
 
 def runs_in(path: Path) -> list[Path]:

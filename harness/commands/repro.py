@@ -65,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise HarnessError(f"{target} cannot run here: {reason}")
         if target.name:
             raise HarnessError(
-                f"{target}: scripts are made and tried in an interpreter that has both frameworks; "
-                f"install the harness there and ask for '{target.kind}'"
+                f"{target}: a script is made and tried in an interpreter that has both frameworks and the harness; "
+                f"there ask for '{target.kind}', or run the trial's own line again, which names the target"
             )
     made = _make(found, shrink=not arguments.no_shrink)
     on_stderr(made.way)

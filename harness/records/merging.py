@@ -39,6 +39,21 @@ class Results:
         return frozenset(trial["subject"] for trial in self.trials if trial["verdict"] != Verdict.NOT_RUN)
 
     @property
+    def not_run(self) -> dict[str, tuple[int, str]]:
+        """By subject, how many trials were not run, and why the first of them was not."""
+        found: dict[str, tuple[int, str]] = {}
+        for trial in self.trials:
+            if trial["verdict"] == Verdict.NOT_RUN:
+                count, why = found.get(trial["subject"]) or (0, str((trial["error"] or {}).get("message", "")))
+                found[trial["subject"]] = count + 1, why
+        return found
+
+    @property
+    def unmeasured(self) -> frozenset[str]:
+        """The subjects that were asked for and of which not one trial was run; without them no set is whole."""
+        return frozenset(self.not_run) - self.measured
+
+    @property
     def threads(self) -> dict[str, Record]:
         """What more threads changed, by the path of each run that looked."""
         return {run.path: run.footer["threads"] for run in self.runs if run.footer and "threads" in run.footer}

@@ -49,7 +49,7 @@ def serve(channel: Any, setup: Dict[str, Any]) -> None:
 
 def last_words(folder: str) -> str:
     """What another process left in the log of its folder, which is removed; empty if it left nothing."""
-    folder = os.path.join(tempfile.gettempdir(), folder)
+    folder = os.path.join(os.path.dirname(tempfile.gettempdir()), folder)  # beside the one of this process
     path = os.path.join(folder, LOG)
     text = ""
     if os.path.exists(path):

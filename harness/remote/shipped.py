@@ -8,10 +8,12 @@ from functools import cache
 
 # Unpacks the sources into a folder of its own there, and serves. Itself sent as text: it may import nothing of ours.
 BOOT = """
-import os, shutil, sys, tempfile
+import os, shutil, signal, sys, tempfile
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks ends it, and then it cleans up
 setup = channel.receive()
 folder = os.path.join(tempfile.gettempdir(), setup["folder"])
 os.mkdir(folder, 0o700)
+tempfile.tempdir = folder  # what a framework leaves goes with it
 try:
     os.environ.update(setup["environment"])
     for name, text in setup["sources"].items():
@@ -25,7 +27,7 @@ try:
     channel.send([far.version(), far.last_words(setup["before"]) if setup["before"] else ""])
     far.serve(channel, setup)
 finally:
-    os.chdir(tempfile.gettempdir())
+    os.chdir(os.path.dirname(folder))
     shutil.rmtree(folder, ignore_errors=True)
 """
 # An adapter names what else it stands on in NEEDS.

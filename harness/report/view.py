@@ -14,8 +14,8 @@ from harness.classes import classes, counted
 from harness.divergence import RED
 from harness.ledger.claims import ClaimRow, ClaimVerdict, DocumentRow, Unchecked, by_document, ledger, unchecked
 from harness.ledger.findings import Finding
-from harness.matrix import AGAIN, diverges, frame, tally
-from harness.model import AGREEMENT, Verdict
+from harness.matrix import AGAIN, agrees, diverges, frame, tally
+from harness.model import Verdict
 from harness.records import OUTPUT, Record, Results, check
 from harness.report.beside import Beside, beside
 from harness.report.changes import Changes, changes, describe
@@ -250,7 +250,7 @@ def _total(rows: tuple[MatrixRow, ...]) -> MatrixRow:
     counts: Counter[str] = Counter()
     for row in rows:
         counts.update(dict(row.counts))
-    agreeing = sum(count for verdict, count in counts.items() if verdict in AGREEMENT)
+    agreeing = sum(count for verdict, count in counts.items() if agrees(verdict))
     diverging = sum(row.diverging for row in rows)
     rate = agreeing / (agreeing + diverging) if agreeing + diverging else None
     return MatrixRow("All layers", "", tuple(counts.items()), sum(row.trials for row in rows), diverging, rate)

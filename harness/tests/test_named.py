@@ -20,7 +20,8 @@ project = test_plugin.project
 
 @pytest.fixture(autouse=True)
 def no_other_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv(named.VARIABLE, raising=False)
+    monkeypatch.setenv(named.VARIABLE, "")  # and gone afterwards, whatever is set in between
+    monkeypatch.delenv(named.VARIABLE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(targets, "frameworks", lambda: ("honest", "mini", "numpy"))
 
@@ -65,8 +66,14 @@ def test_two_frameworks_are_not_in_one_process_on_an_accelerator() -> None:
         ("[a]\ntarget = 3\n", "[a]: target: expected a text that is not empty"),
         (
             '[a]\ntarget = "mini@cpu"\nwhere = "pipe//python=x"\n',
-            "[a]: where: 'pipe//python=x' starts with none of popen",
+            "[a]: where: 'pipe//python=x' starts with no way there (did you mean 'popen'?)",
         ),
+        ('[a]\ntarget = "mini@cpu"\nwhere = "ssh//python=x"\n', "[a]: where: 'ssh//python=x' names no host"),
+        (
+            '[a]\ntarget = "mini@cpu"\nwhere = "popen//pyton=x"\n',
+            "[a]: where: execnet knows no 'pyton' (did you mean 'python'?)",
+        ),
+        ('[a]\ntarget = "minni@cpu"\n', "[a]: target 'minni@cpu': unknown framework (did you mean 'mini'?)"),
         ('["a b"]\ntarget = "mini@cpu"\n', "[a b]: expected a name of letters"),
         ('["a@b"]\ntarget = "mini@cpu"\n', "[a@b]: expected a name of letters"),
         ("a = 3\n", "[a]: expected a table with the keys target and where"),
@@ -83,7 +90,7 @@ def test_a_name_that_stands_nowhere_is_told_with_those_that_do() -> None:
     with pytest.raises(HarnessError, match=r"target 'm-2.0': expected .*; there is no targets\.toml here"):
         targets.parse("m-2.0")
     write('[m-2.1]\ntarget = "mini@cpu"\n[a]\ntarget = "minni@cpu"\n')
-    with pytest.raises(HarnessError, match=r"names: a, m-2\.1"):
+    with pytest.raises(HarnessError, match=r"names others \(did you mean 'm-2\.1'\?\)"):
         targets.parse("m-2.0")
     with pytest.raises(HarnessError, match="target 'minni@cpu': unknown framework"):
         targets.parse("a")

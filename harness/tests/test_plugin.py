@@ -618,3 +618,21 @@ def test_shards_of_other_case_files_are_no_whole(project: Project) -> None:
     assert problem.startswith(
         f"{project.path / 'second' / 'results.jsonl'}: made from another content of cases/affine.yaml"
     )
+
+
+def test_an_unknown_mark_is_told_in_a_line_with_workers_too(project: Project) -> None:
+    result = project.layer("Affine", RIGHT).run("-n", "1", "-m", "level0 and cpu_linx")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: -m: no mark 'cpu_linx' (did you mean 'cpu_linux'[?])*"])
+    assert project.run("-n", "1", "-m", "not smoke and (cpu_linux or float32)").ret == pytest.ExitCode.OK
+
+
+def test_a_subject_that_was_not_run_at_all_is_told_and_leaves_no_report_green(project: Project) -> None:
+    project.layer("Affine", RIGHT)
+    (project.path / "targets.toml").write_text('[gone]\ntarget = "mini@cpu"\nwhere = "socket=127.0.0.1:9"\n')
+    result = project.run("-n", "1", "--subject", "gone")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["NOT RUN: gone: *gone (socket=127.0.0.1:9): cannot be started: *refused*"])
+    report = project.pytester.run(sys.executable, "-m", "harness", "report", str(project.results), "-o", "page")
+    assert report.ret == 1
+    report.stdout.fnmatch_lines(["NOT RUN: gone: *"])
