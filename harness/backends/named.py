@@ -33,12 +33,12 @@ _LOCAL_PYTHON = re.compile(r"(?<=//python=)(?!/|~)([^/]+/.*?)(?=//|$)")
 
 
 def path() -> Path:
-    """The file that names targets: the one that another process of ours found, or the one in this folder."""
-    told, here = Path(os.environ.get(VARIABLE) or FILE), Path(FILE).absolute()
-    if told.is_file():
-        os.environ[VARIABLE] = str(told.absolute())
-        return told.absolute()
-    return here
+    """The file that names targets: the one in this folder, or else the one that another process of ours found."""
+    here, told = Path(FILE).absolute(), Path(os.environ.get(VARIABLE) or FILE)
+    if here.is_file():
+        os.environ[VARIABLE] = str(here)
+        return here
+    return told if told.is_file() else here
 
 
 def named() -> Mapping[str, Mapping[str, str]]:

@@ -57,6 +57,19 @@ def test_two_frameworks_are_not_in_one_process_on_an_accelerator() -> None:
     assert targets.parse("card").where == targets.OWN_PROCESS
 
 
+def test_a_file_in_this_folder_comes_before_one_found_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write('[there]\ntarget = "mini@cpu"\n')
+    targets.parse("there")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    write('[here]\ntarget = "mini@cpu"\n')
+    assert str(targets.parse("here")) == "here"
+    with pytest.raises(HarnessError, match="target 'there'"):
+        targets.parse("there")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
