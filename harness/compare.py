@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ class Judge:
         truth: the adjudicator's result; ``None`` where there is none, and the sides are held against each other.
         unbiased: the adjudicator's result without the bias, for the planted mutants.
         within: the part of the array that anything but zero can stand in; mutants are planted there.
+        mutual: whether the sides are held against each other, and the truth only says who is off.
     """
 
     lane: Lane
@@ -29,6 +30,7 @@ class Judge:
     truth: Array | None
     unbiased: Array | None = None
     within: tuple[slice, ...] = ()
+    mutual: bool = False
 
     def outside(self, array: Array, centre: Array) -> Array:
         """Where the array is further from the centre than the bound allows; non-finite values by place and sign."""
@@ -42,7 +44,7 @@ def compare(actual: Array, expected: Array, tensor: str, judge: Judge) -> Compar
     """Grade actual against expected.
 
     Shapes and dtypes are compared before values and nothing is cast first. In both lanes each side is held against
-    the adjudicator where there is one; in the exact lane the bound is zero.
+    the adjudicator where there is one; in the exact lane the bound is zero. A mutual judge allows for the bounds of both.
 
     Args:
         actual: the subject's array.
@@ -56,10 +58,10 @@ def compare(actual: Array, expected: Array, tensor: str, judge: Judge) -> Compar
     if actual.dtype != expected.dtype:
         return Comparison(tensor, judge.lane, Verdict.DTYPE, **shapes)
     truth = judge.truth if judge.truth is not None and judge.truth.shape == actual.shape else None
-    centre = expected if truth is None else truth
-    subject_off, reference_off = judge.outside(actual, centre), judge.outside(expected, centre)
-    wrong = subject_off | reference_off
-    unseen = _missed(expected, centre, judge)
+    centre = expected if truth is None or judge.mutual else truth
+    allowed = _for_both(judge) if judge.mutual else judge
+    wrong = allowed.outside(actual, centre) | allowed.outside(expected, centre)
+    unseen = _missed(expected, centre, allowed)
     return Comparison(
         tensor,
         judge.lane,
@@ -67,10 +69,24 @@ def compare(actual: Array, expected: Array, tensor: str, judge: Judge) -> Compar
         **shapes,
         size=int(actual.size),
         mismatched=int(wrong.sum()),
-        disagrees=_disagrees(bool(subject_off.any()), bool(reference_off.any())) if truth is not None else None,
+        disagrees=_off(actual, expected, truth, judge) if wrong.any() else None,
         missed=unseen,
-        **_measures(actual, expected, centre, judge.bound),
+        **_measures(actual, expected, centre, allowed.bound),
     )
+
+
+def _off(actual: Array, expected: Array, truth: Array | None, judge: Judge) -> str | None:
+    """Which side is outside the bound around the truth; ``None`` where nobody knows the truth."""
+    if truth is None:
+        return None
+    return _disagrees(bool(judge.outside(actual, truth).any()), bool(judge.outside(expected, truth).any()))
+
+
+def _for_both(judge: Judge) -> Judge:
+    """The judge of two results that may each be as far from the truth as the bound says, to either side."""
+    if judge.truth is None or judge.bound is None:
+        return judge
+    return replace(judge, bound=2 * judge.bound)
 
 
 def _missed(expected: Array, centre: Array, judge: Judge) -> tuple[str, ...]:

@@ -8,11 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from harness import isa
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def limit_threads(threads: int) -> None:
-    """Give every native library this many threads. Only works before the libraries are imported."""
+def prepare(threads: int, instruction_set: str = "") -> None:
+    """Set the variables that native libraries read when they are loaded. Only works before a framework is imported.
+
+    Args:
+        threads: for every library.
+        instruction_set: what this process is kept within, one of :data:`harness.isa.WORDS`; empty for the baseline.
+    """
+    isa.keep_within(instruction_set)
     for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
     # MindSpore prints each rejected operator at warning level; the record has it already.
@@ -45,5 +53,10 @@ def pinned(core: int | None) -> Iterator[None]:
 
 
 def describe() -> dict[str, Any]:
-    """The interpreter and the platform, for the record's header."""
-    return {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
+    """The interpreter, the platform and the CPU, for the record's header."""
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpu": isa.cpu(),
+        "isas": isa.available(),
+    }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from harness.backends import targets
 from harness.casefile.expressions import Expression, ExpressionError, plain
 from harness.casefile.source import Source, read
 from harness.errors import HarnessError, did_you_mean
-from harness.model import AGREEMENT, Verdict
+from harness.isa import ISAS
+from harness.model import AGREEMENT, Target, Verdict
 
 ANYTHING = Expression("True")
 
@@ -36,6 +37,21 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
+class Sides:
+    """The two targets of a trial, and what took effect there.
+
+    Attributes:
+        versions: by framework.
+        isas: by framework, the instruction set that its kernels took, a word of :data:`harness.isa.ISAS` as a rule.
+    """
+
+    reference: Target
+    subject: Target
+    versions: Mapping[str, str | None]
+    isas: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Known:
     """One accepted divergence: its scope, its signature, and why it is accepted."""
 
@@ -46,19 +62,21 @@ class Known:
     reason: str
     when: Expression = ANYTHING
     subjects: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
-    versions: Mapping[str, SpecifierSet] | None = None
+    versions: Mapping[str, SpecifierSet] = field(default_factory=dict)
+    isas: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     diagnosis: tuple[str, ...] = ()
     error: str = ""
     link: str = ""
 
-    def covers(self, record: Mapping[str, Any], versions: Mapping[str, str | None], kind: str = "") -> bool:
+    def covers(self, record: Mapping[str, Any], sides: Sides) -> bool:
         """Whether the trial is in this divergence's scope; its result plays no part."""
         return (
             record["layer"] == self.layer
             and record["family"] in self.families
             and (not self.dtypes or record["dtype"] in self.dtypes)
-            and self.applies({kind or record["subject"]}, versions)
+            and self.applies(sides)
             and self._holds(record["values"])
         )
 
@@ -69,10 +87,19 @@ class Known:
         except ExpressionError as error:
             raise HarnessError(f"the known divergence '{self.id}': {error.problem} ({error.hint})") from None
 
-    def applies(self, subjects: Container[str], versions: Mapping[str, str | None]) -> bool:
-        """Whether a run that reached these subjects, with these versions, could have met this divergence."""
-        here = not self.subjects or any(subject in subjects for subject in self.subjects)
-        return here and all(_within(ranges, versions.get(name)) for name, ranges in (self.versions or {}).items())
+    def applies(self, sides: Sides) -> bool:
+        """Whether a run of these two could have met this divergence.
+
+        What is accepted between two frameworks says nothing of one that is held against itself.
+        """
+        itself = sides.reference.framework == sides.subject.framework
+        against = _is_one_of(sides.reference, self.references) if self.references else not itself
+        return (
+            against
+            and (not self.subjects or _is_one_of(sides.subject, self.subjects))
+            and all(_within(ranges, sides.versions.get(name)) for name, ranges in self.versions.items())
+            and all(sides.isas.get(name) in accepted for name, accepted in self.isas.items())
+        )
 
     def departure(self, record: Mapping[str, Any]) -> str:
         """How the trial's result departs from the accepted signature; empty if it does not."""
@@ -87,20 +114,20 @@ class Known:
         return ""
 
 
+def _is_one_of(target: Target, kinds: Sequence[str]) -> bool:
+    """Whether one of these names the target; one that names no instruction set means all of them."""
+    return target.kind in kinds or target.plain_kind in kinds
+
+
 def _within(ranges: SpecifierSet, version: str | None) -> bool:
     return version is not None and ranges.contains(version.partition("+")[0], prereleases=True)
 
 
-def judge(
-    record: Mapping[str, Any], known: Iterable[Known], versions: Mapping[str, str | None], kind: str = ""
-) -> tuple[Status, Known | None, str]:
-    """The trial's status, the accepted divergence that covers it, and what is wrong in words if it is red.
-
-    ``kind`` is that of the subject, where it has a name of its own: ``mindspore@cpu:graph``.
-    """
+def judge(record: Mapping[str, Any], known: Iterable[Known], sides: Sides) -> tuple[Status, Known | None, str]:
+    """The trial's status, the accepted divergence that covers it, and what is wrong in words if it is red."""
     if record["verdict"] == Verdict.NOT_RUN:
         return Status.NOT_RUN, None, ""
-    entry = next((each for each in known if each.covers(record, versions, kind)), None)
+    entry = next((each for each in known if each.covers(record, sides)), None)
     if entry is None:
         return (Status.AS_EXPECTED, None, "") if record["as_expected"] else (Status.NEW, None, "")
     if record["as_expected"]:
@@ -145,11 +172,12 @@ def _entry(source: Source, index: int, families: Mapping[str, Mapping[str, Itera
         if family not in families[layer]:
             hint = did_you_mean(family, families[layer])
             raise source.error([*key, "families", place], f"'{layer}' has no family '{family}'", hint)
-    for place, subject in enumerate(entry.get("subjects", ())):
-        try:
-            targets.spelled(str(subject))
-        except HarnessError as error:
-            raise source.error([*key, "subjects", place], str(error)) from None
+    for name in ("subjects", "references"):
+        for place, target in enumerate(entry.get(name, ())):
+            try:
+                targets.spelled(str(target))
+            except HarnessError as error:
+                raise source.error([*key, name, place], str(error)) from None
     return Known(
         id=str(entry["id"]),
         layer=layer,
@@ -159,8 +187,10 @@ def _entry(source: Source, index: int, families: Mapping[str, Mapping[str, Itera
         reason=" ".join(str(entry["reason"]).split()),
         when=_condition(source, key, entry, families[layer]),
         subjects=tuple(map(str, entry.get("subjects", ()))),
+        references=tuple(map(str, entry.get("references", ()))),
         dtypes=tuple(map(str, entry.get("dtypes", ()))),
         versions=_versions(source, key, entry.get("versions", {})),
+        isas=_isas(source, key, entry.get("isa", {})),
         diagnosis=tuple(map(str, entry.get("diagnosis", ()))),
         error=str(entry.get("error", "")),
         link=str(entry.get("link", "")),
@@ -190,3 +220,13 @@ def _versions(source: Source, key: Sequence[str | int], entry: Mapping[str, Any]
             hint = "as in '>=2.10,<2.11'"
             raise source.error([*key, "versions", name], f"'{text}' is no version range", hint) from None
     return ranges
+
+
+def _isas(source: Source, key: Sequence[str | int], entry: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    for name, words in entry.items():
+        if name not in targets.frameworks():
+            raise source.error([*key, "isa", name], "no such framework", did_you_mean(name, targets.frameworks()))
+        for place, word in enumerate(words):
+            if word not in ISAS:
+                raise source.error([*key, "isa", name, place], "no such instruction set", did_you_mean(word, ISAS))
+    return {str(name): tuple(map(str, words)) for name, words in entry.items()}

@@ -52,7 +52,7 @@ def observe(trial: Trial, setting: Setting, open_backend: Open) -> LaneReport:
     actual = _ask(trial.case, trial.subject, setting, open_backend)
     report = LaneReport(setting, expected, actual, ())
     if expected.outputs and actual.outputs:
-        report = replace(report, comparisons=_compare_all(trial.case, setting, expected, actual))
+        report = replace(report, comparisons=_compare_all(trial, setting, expected, actual))
         differs = any(each.verdict is Verdict.VALUE for each in report.comparisons)
         # Weights as built are drawn anew each time.
         repeat = trial.case.align and (differs or trial.again)
@@ -65,15 +65,21 @@ def _ask(case: Case, target: Target, setting: Setting, open_backend: Open) -> Ob
     return replace(seen, outputs=canonical(case, target.framework, seen.outputs))
 
 
-def _compare_all(case: Case, setting: Setting, expected: Observation, actual: Observation) -> tuple[Comparison, ...]:
+def _compare_all(trial: Trial, setting: Setting, expected: Observation, actual: Observation) -> tuple[Comparison, ...]:
     either, both = expected.outputs.keys() | actual.outputs.keys(), expected.outputs.keys() & actual.outputs.keys()
     # A derivative that one side has not got is that side's failure, or follows from an output of another shape.
     names = sorted((name for name in either if name in both or not derivative(name)), key=_outputs_first)
-    if not case.align:
+    if not trial.case.align:
         # Unlike weights give unlike values: the shape is all there is to compare.
         return tuple(_compare_shapes(name, setting, expected, actual) for name in names)
     return tuple(
-        compare(actual.outputs.get(name, NOTHING), expected.outputs.get(name, NOTHING), name, judge)
+        # A framework that is wrong in the same way twice is not another one.
+        compare(
+            actual.outputs.get(name, NOTHING),
+            expected.outputs.get(name, NOTHING),
+            name,
+            replace(judge, mutual=trial.against_itself),
+        )
         for name in names
         if (judge := setting.judge(name)) is not None
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -101,12 +101,14 @@ GOLDEN = "golden:"
 
 @dataclass(frozen=True)
 class Target:
-    """A framework on a device, in a mode: ``torch@cpu``, ``mindspore@ascend:graph``; and where that is.
+    """A framework on a device, in a mode: ``torch@cpu+native``, ``mindspore@ascend:graph``; and where that is.
 
     Attributes:
         framework: as its adapter is called.
         device: ``cpu``, ``gpu`` or ``ascend``.
         mode: the framework's plain one if empty.
+        isa: the instruction set that its process is kept within, one of :data:`harness.isa.WORDS`; empty for the
+            portable baseline. Of a CPU alone.
         name: what people call it, where several are of one kind: from ``targets.toml``, or ``golden:FILE``.
         where: execnet's specification of another interpreter or host, or ``golden:FILE``; empty for this process.
     """
@@ -116,11 +118,29 @@ class Target:
     mode: str = ""
     name: str = ""
     where: str = ""
+    isa: str = ""
+
+    @classmethod
+    def of_kind(cls, kind: str) -> Target:
+        """The target that a :attr:`kind` spells; parts that are not there are empty, and none is checked."""
+        framework, _, place = kind.partition("@")
+        place, _, mode = place.partition(":")
+        device, _, isa = place.partition("+")
+        return cls(framework, device, mode, isa=isa)
 
     @property
     def kind(self) -> str:
-        """What it is, wherever it runs: ``framework@device[:mode]``."""
-        return f"{self.framework}@{self.device}" + (f":{self.mode}" if self.mode else "")
+        """What it is, wherever it runs: ``framework@device[+isa][:mode]``."""
+        return f"{self.framework}@{self.device}" + (f"+{self.isa}" if self.isa else "") + self._in_mode
+
+    @property
+    def plain_kind(self) -> str:
+        """What it is, whatever instruction set it is kept within: ``framework@device[:mode]``."""
+        return f"{self.framework}@{self.device}{self._in_mode}"
+
+    @property
+    def _in_mode(self) -> str:
+        return f":{self.mode}" if self.mode else ""
 
     @property
     def golden(self) -> bool:
@@ -312,10 +332,23 @@ class Trial:
     subject: Target
     again: bool = False
 
+    @classmethod
+    def of(cls, case: Case, dtype: str, reference: Target, subject: Target, again: bool = False) -> Trial:
+        """The trial of a case; no document speaks of a framework against itself, which has to do the same again."""
+        if reference.framework == subject.framework:
+            expect = Expectation.EQUAL if case.align else Expectation.SAME_SHAPE
+            case = replace(case, claims=(), expect=expect, documented_shape=None, refusal=Refusal())
+        return cls(case, dtype, reference, subject, again)
+
     @property
     def id(self) -> str:
         """``file stem/family/values,dtype,subject``."""
         return f"{self.case.id},{self.dtype},{self.subject}"
+
+    @property
+    def against_itself(self) -> bool:
+        """Whether a framework is held against itself: elsewhere, or on another instruction set."""
+        return self.reference.framework == self.subject.framework
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from harness.diagnosis import Diagnosis
 from harness.model import AGREEMENT, Comparison, Target, Verdict
 from harness.protocol import Backend, Failure, Phase
 
+SIDES = ("reference", "subject")
 Open = Callable[[Target], Backend]
 
 
@@ -41,6 +42,12 @@ class Outcome:
     note: str = ""
     steady: dict[str, bool] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def fails_alike(self) -> bool:
+        """Whether both sides fail, in the same phase and with the same error."""
+        failed = {(each.phase, each.type) for each in self.failures.values()}
+        return len(self.failures) == len(SIDES) and len(failed) == 1
 
     @property
     def disagrees(self) -> str | None:

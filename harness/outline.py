@@ -12,7 +12,7 @@ from typing import Any
 from harness import plan
 from harness.casefile import CaseFile, Family
 from harness.errors import CaseFileError, HarnessError
-from harness.model import Target, Trial
+from harness.model import Trial
 from harness.session import Session
 from harness.trial_record import Origin
 
@@ -95,19 +95,15 @@ class Outline:
     @property
     def expected(self) -> dict[str, list[str]]:
         """The accepted divergences that a run of the whole plan should meet: their ids, and on which subjects."""
-        session = self.session
+        reference, subjects = self.session.selection.reference, self.session.selection.subjects
         run = {(file.layer, family.name) for file in self.files for family in self._taken(file)}
+        met = {str(each): self.session.sides(str(reference), str(each)) for each in subjects}
         scopes = {
-            entry.id: [
-                str(each) for each in session.selection.subjects if entry.applies({each.kind}, self._versions(each))
-            ]
-            for entry in session.known
+            entry.id: [name for name, sides in met.items() if entry.applies(sides)]
+            for entry in self.session.known
             if any((entry.layer, family) in run for family in entry.families)
         }
         return {id_: on for id_, on in scopes.items() if on}
-
-    def _versions(self, subject: Target) -> dict[str, str | None]:
-        return self.session.versions(str(self.session.selection.reference), str(subject))
 
     def describe(self, narrowed: str) -> dict[str, Any]:
         """The plan's part of the header, with how the user narrowed it, if it is not whole."""

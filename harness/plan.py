@@ -121,9 +121,14 @@ def trials(family: Family, selection: Selection) -> Iterator[Trial]:
             for dtype in family.dtypes:
                 for subject in selection.subjects:
                     covers = case.id in covering
-                    if _taken(family, dtype, subject, selection.tier, covers):
+                    if _taken(family, dtype, subject, selection.tier, covers) and _asked(family, selection, subject):
                         again = covers and _repeated(family, case, subject)
-                        yield Trial(case, dtype, selection.reference, subject, again)
+                        yield Trial.of(case, dtype, selection.reference, subject, again)
+
+
+def _asked(family: Family, selection: Selection, subject: Target) -> bool:
+    """Whether these two have anything to show: a framework against itself has no document, but for what it computes."""
+    return family.stated.check is Check.OUTPUT or selection.reference.framework != subject.framework
 
 
 def _taken(family: Family, dtype: str, subject: Target, tier: Tier, covering: bool) -> bool:

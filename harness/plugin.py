@@ -14,6 +14,7 @@ import pytest
 from harness import marks, plan, trial_record
 from harness.casefile import Family, word
 from harness.errors import HarnessError, did_you_mean
+from harness.failures import FailureBlocks
 from harness.known import Status
 from harness.model import Tier, Trial
 from harness.plan import CASES_FOLDER
@@ -74,7 +75,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and not config.option.collectonly:
         from harness.recorder import Recorder  # noqa: PLC0415  (brings pandas; workers start faster without it)
 
-        config.pluginmanager.register(Recorder(config, session, _takes_cases(config)), "conformance-recorder")
+        blocks = FailureBlocks(config)
+        config.pluginmanager.register(blocks, "conformance-failures")
+        config.pluginmanager.register(Recorder(config, session, _takes_cases(config), blocks), "conformance-recorder")
 
 
 def _check_marks(config: pytest.Config) -> None:

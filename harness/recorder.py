@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 
-from harness import __version__, environment, report, summary, trial_record, watchdog
+from harness import __version__, environment, isa, report, summary, trial_record, watchdog
 from harness.backends import targets
+from harness.classes import DivergenceClass, classes
 from harness.determinism import threads
 from harness.errors import HarnessError
+from harness.failures import FailureBlocks
 from harness.known import Status
 from harness.ledger import seek
 from harness.ledger.claims import conditional
 from harness.ledger.findings import Finding
+from harness.model import Target
 from harness.outline import Outline
 from harness.records import Record, Results, Writer, merge
 from harness.session import WORKER_LOGS, Session
@@ -29,9 +32,9 @@ SECONDS_BETWEEN_LINES = 10.0
 class Recorder:
     """Writes ``results.jsonl`` as the reports come in, and the pages when the run is over."""
 
-    def __init__(self, config: pytest.Config, session: Session, serves_cases: bool) -> None:
+    def __init__(self, config: pytest.Config, session: Session, serves_cases: bool, blocks: FailureBlocks) -> None:
         """Keep the configuration; nothing is written before there is a plan."""
-        self.config, self.session, self._serves_cases = config, session, serves_cases
+        self.config, self.session, self._serves_cases, self._blocks = config, session, serves_cases, blocks
         self.path = (config.invocation_params.dir / session.results).absolute() / "results.jsonl"
         session.results = self.path.parent
         given = [argument.split("::")[0] for argument in config.args]
@@ -39,6 +42,7 @@ class Recorder:
         self.counts: Counter[str] = Counter()
         self._writer: Writer | None = None
         self._results: Results | None = None
+        self._classes: tuple[DivergenceClass, ...] = ()
         self._provenance: dict[str, Mapping[str, Any]] = {}
         self._cores: dict[str, int] = {}
         self._last_line = time.monotonic()
@@ -56,6 +60,7 @@ class Recorder:
             f"{', '.join(map(str, session.selection.subjects))}, tier {session.selection.tier}, "
             f"shard {session.selection.shard}, {session.threads} thread(s) a worker"
         ]
+        lines += [f"conformance: {each}" for each in _instruction_sets(session.targets)]
         lines += [f"NOT RUN: {target}: {reason}" for target, reason in self._not_run().items()]
         if not self.config.getoption("numprocesses", None):
             lines.append("conformance: in one process; a crash or hang ends the run (use -n 1 to contain it)")
@@ -140,6 +145,8 @@ class Recorder:
             self._writer.footer(self._threads())
         results = self._results = merge([self.path])
         report.write(results, self.path.parent, found=self._conditions(results))
+        self._classes = classes(results.trials)
+        self._blocks.lead(summary.leading(self._classes, results))
         if session.exitstatus == pytest.ExitCode.OK:
             # Green has to mean that something was measured, and that known.yaml is true.
             if not results.measured:
@@ -150,12 +157,14 @@ class Recorder:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """One line per layer and subject, the new divergences, and what to do next."""
         if self._results is not None:
-            summary.write(terminalreporter, self._results, self.path.parent, self.config.invocation_params.dir)
+            here, verbose = self.config.invocation_params.dir, self.config.option.verbose > 0
+            summary.write(terminalreporter, self._results, self._classes, self.path.parent, here, verbose=verbose)
         elif self._writer is not None and not self.outline.planned:
             shard, path = self.session.selection.shard, os.path.relpath(self.path, self.config.invocation_params.dir)
             terminalreporter.write_line(f"no trial fell to shard {shard}: {path} says so, for the report to merge")
         elif self._serves_cases and not self.outline.planned:
             terminalreporter.write_line("no trial was selected: look at the path, the family's name, -k, -m and --tier")
+        self._blocks.before_lines(terminalreporter)
 
     # -- what follows from it ------------------------------------------------------------------------------------
 
@@ -254,3 +263,11 @@ class Recorder:
     def _not_run(self) -> dict[str, str]:
         reasons = {str(target): self.session.obstacle(target) for target in self.session.targets}
         return {target: reason for target, reason in reasons.items() if reason}
+
+
+def _instruction_sets(found: Sequence[Target]) -> list[str]:
+    """What the CPU's targets are kept within, and what the user has set instead."""
+    words = dict.fromkeys(isa.meant(target.isa) for target in found if target.device == "cpu" and not target.golden)
+    lines = [f"instruction set {' and '.join(words)}, on {isa.cpu()}"] if words else []
+    chosen = ", ".join(f"{name}={value}" for name, value in sorted(isa.chosen().items()))
+    return [*lines, *([f"{chosen} is set in the environment, and wins over that"] if chosen else [])]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -75,7 +75,7 @@ def _outcome(trial: Trial, reports: Sequence[LaneReport]) -> Outcome:
     failures = {side: failure for report in reports for side, failure in report.failures.items()}
     comparisons = tuple(each for report in reports for each in report.comparisons)
     return Outcome(
-        verdict=grade(failures, comparisons),
+        verdict=Verdict.REJECTED_BY_BOTH if _misfits(trial, failures) else grade(failures, comparisons),
         comparisons=comparisons,
         diagnosis=_diagnosis(trial, reports),
         failures=failures,
@@ -94,6 +94,11 @@ def _outcome(trial: Trial, reports: Sequence[LaneReport]) -> Outcome:
         steady=_steady(reports),
         digests=_digests(reports),
     )
+
+
+def _misfits(trial: Trial, failures: Mapping[str, Failure]) -> bool:
+    """Whether the one framework that is held against itself takes the weights of the case on neither side."""
+    return trial.against_itself and len(failures) > 1 and all(failure.misfit for failure in failures.values())
 
 
 def _digests(reports: Sequence[LaneReport]) -> dict[str, str]:
@@ -143,7 +148,7 @@ def _titles(trial: Trial, comparison: Comparison) -> tuple[str, str]:
     subject, reference = (targets.title(side.framework) for side in (trial.subject, trial.reference))
     if comparison.against:
         return f"{subject} in {trial.subject.mode} mode", f"{subject} in its plain mode"
-    return subject, reference
+    return (str(trial.subject), str(trial.reference)) if trial.against_itself else (subject, reference)
 
 
 def _undocumented(case: Case, reports: Sequence[LaneReport]) -> str:

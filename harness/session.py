@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness import environment, known, plan, runner, trial_record
+from harness import environment, isa, known, plan, runner, trial_record
 from harness.backends import targets
 from harness.casefile import CaseFile
 from harness.errors import CaseFileError, HarnessError
 from harness.golden.player import NotRecorded
+from harness.known import Sides
 from harness.model import Lane, Target, Tier, Trial, Verdict
 from harness.outcome import Outcome
 from harness.protocol import Backend
@@ -89,9 +90,14 @@ class BrokenTarget(Exception):
 
 @dataclass
 class Session:
-    """Options and, in a worker, what the trials share."""
+    """Options and, in a worker, what the trials share.
+
+    Attributes:
+        isa: the instruction set that this process is kept within; targets of another one have a process of their own.
+    """
 
     selection: plan.Selection
+    isa: str
     results: Path
     threads: int
     trial_limit: float
@@ -117,14 +123,14 @@ class Session:
         if not options.results.strip():
             raise HarnessError("--results '': expected the name of a folder")
         tier = Tier(options.tier)
-        subjects = tuple(dict.fromkeys(targets.parse(text) for text in options.subject or DEFAULT_SUBJECTS))
+        process, (reference, *others) = targets.together([options.reference, *(options.subject or DEFAULT_SUBJECTS)])
         lanes = tuple(lane for lane in Lane if lane in (options.lane or list(Lane)))
         shard = plan.parse_shard(options.shard)
-        selection = plan.Selection(targets.parse(options.reference), subjects, tier, shard, lanes)
+        selection = plan.Selection(reference, tuple(dict.fromkeys(others)), tier, shard, lanes)
         limit = options.trial_limit or (3600.0 if tier is Tier.FULL else 60.0)
         results = Path(worker.get("results", options.results))
         name, core = worker.get("workerid"), worker.get("core")
-        return cls(selection, results, options.threads, limit, name, core)
+        return cls(selection, process, results, options.threads, limit, name, core)
 
     def learn(self, file: CaseFile) -> None:
         """Keep a case file that was collected; from the first one on, a worker is one for trials."""
@@ -133,8 +139,8 @@ class Session:
         self.files.append(file)
 
     def _prepare(self, worker: str) -> None:
-        # Threads and core before anything imports a framework.
-        environment.limit_threads(self.threads)
+        # Variables and core before anything imports a framework.
+        environment.prepare(self.threads, self.isa)
         if self.core is not None and self.threads == 1:
             environment.pin(self.core)
         self._watchdog = Watchdog(self.results / WORKER_LOGS / f"{worker}.log")
@@ -223,9 +229,7 @@ class Session:
 
     def judged(self, record: dict[str, Any]) -> dict[str, Any]:
         """The record with its status against ``known.yaml``."""
-        status, entry, departure = known.judge(
-            record, self.known, self.versions(record["reference"], record["subject"]), self.kind(record["subject"])
-        )
+        status, entry, departure = known.judge(record, self.known, self.sides(record["reference"], record["subject"]))
         if status is known.Status.VANISHED and not self.selection.every_lane:
             # The divergence may show in the lane that was left out.
             status, entry, departure = known.Status.AS_EXPECTED, None, ""
@@ -234,15 +238,24 @@ class Session:
         record["departure"] = departure
         return record
 
-    def kind(self, name: str) -> str:
-        """What kind of target has this name in the run: ``mindspore@cpu:graph``."""
-        return next((target.kind for target in self.targets if str(target) == name), name)
+    def sides(self, reference: str, subject: str) -> Sides:
+        """What ``known.yaml`` asks of these two targets of the run."""
+        both = (self._target(reference), self._target(subject))
+        versions = {each.framework: self._version(each) for each in both}
+        return Sides(*both, versions, {each.framework: self._isa(each) for each in both})
 
-    def versions(self, *names: str) -> dict[str, str | None]:
-        """The version of each framework: that of these targets, as far as they told, or else the one installed here."""
-        found = {target.framework: targets.version(target.framework) for target in self.targets}
-        told = [self.told[name] for name in names if self.told.get(name, {}).get("version")]
-        return {**found, **{str(each["framework"]): each["version"] for each in told}}
+    def _target(self, name: str) -> Target:
+        return next(target for target in self.targets if str(target) == name)
+
+    def _version(self, target: Target) -> str | None:
+        """The target's version, as far as it told, or else the one installed here."""
+        told = self.told.get(str(target), {}).get("version")
+        return told or targets.version(target.framework)
+
+    def _isa(self, target: Target) -> str | None:
+        """The instruction set that took effect, by the target itself or by another one in the same process."""
+        alike = (each for each in self.targets if _process(each) == _process(target))
+        return next((word for each in alike if (word := self.told.get(str(each), {}).get("isa"))), None)
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -272,12 +285,18 @@ class Session:
 
     def _open(self, target: Target) -> Backend:
         if target not in self._opened:
-            environment.limit_threads(self.threads)
+            environment.prepare(self.threads, self.isa)
             try:
                 backend = targets.backend(target, self.threads, self.trial_limit)
             except Exception as error:  # whatever a broken installation raises
                 raise BrokenTarget(target, error) from error
             self._opened.add(target)
-            self.told[str(target)] = self._unsent[str(target)] = dict(backend.provenance())
+            here = {} if target.where else isa.told()  # another process tells of itself
+            self.told[str(target)] = self._unsent[str(target)] = {**backend.provenance(), **here}
             self._put_aside()
         return targets.backend(target, self.threads, self.trial_limit)
+
+
+def _process(target: Target) -> tuple[str, ...]:
+    """What targets of one process have in common."""
+    return (target.framework, target.device, target.isa, target.where)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness import trial_record
-from harness.classes import DivergenceClass, classes, counted
+from harness.classes import DivergenceClass, counted
 from harness.determinism import table as determinism
 from harness.known import Status
 from harness.model import Verdict
 from harness.records import OUTPUT, Results, check
 
-LONGEST_LIST = 10
+LONGEST_LIST = 20
+ANNOTATIONS = 10  # GitHub shows no more of a step
 _MOST_NAMES = 4
 
 
@@ -29,8 +30,25 @@ class Terminal(Protocol):
         """A line."""
 
 
-def write(terminal: Terminal, results: Results, folder: Path, here: Path) -> None:
-    """Print the summary."""
+def write(
+    terminal: Terminal,
+    results: Results,
+    found: Sequence[DivergenceClass],
+    folder: Path,
+    here: Path,
+    *,
+    verbose: bool = False,
+) -> None:
+    """Print the summary.
+
+    Args:
+        terminal: where.
+        results: the run's.
+        found: the classes of its divergences.
+        folder: where the pages are.
+        here: where the user is.
+        verbose: whether all trials of each red class are listed.
+    """
     terminal.write_sep("=", "conformance")
     for line in layer_lines(results.trials):
         terminal.write_line(line)
@@ -44,12 +62,13 @@ def write(terminal: Terminal, results: Results, folder: Path, here: Path) -> Non
         terminal.write_line(line, red=True)
     for problem in results.problems:
         terminal.write_line(f"INCOMPLETE: {problem}", red=True)
-    found = classes(results.trials)
-    for heading, *lines in [*blocks(found), *weak_block(results.trials)]:
+    for heading, *lines in [*blocks(found, verbose=verbose), *weak_block(results.trials, verbose=verbose)]:
         terminal.write_line(heading, red=True)
         for line in lines:
             terminal.write_line(f"  {line}")
     terminal.write_line(f"in all: {counted(found)}")
+    if not verbose and any(each.red and each.count > 1 for each in found):
+        terminal.write_line("all trials of each class: -v lists them; --tb=line prints a line for each failure")
     for id_ in results.unmatched:
         terminal.write_line(f"unmatched: no trial met the known divergence '{id_}': remove or mend it", red=True)
     if os.environ.get("GITHUB_ACTIONS") == "true":
@@ -69,10 +88,16 @@ def not_run_lines(results: Results) -> list[str]:
     ]
 
 
-def blocks(found: Sequence[DivergenceClass]) -> list[list[str]]:
+def leading(found: Sequence[DivergenceClass], results: Results) -> list[str]:
+    """The trials whose failures are printed in full: the smallest of each red class, and the first that is weak."""
+    red = [each.trials[0] for each in found if each.red][:LONGEST_LIST]
+    return [*red, *[trial["trial"] for trial in results.trials if trial["verdict"] == Verdict.WEAK][:1]]
+
+
+def blocks(found: Sequence[DivergenceClass], *, verbose: bool = False) -> list[list[str]]:
     """A heading and lines for each red class, as far as the list goes, and what is left out."""
     red = [each for each in found if each.red]
-    shown = [[_heading(each), *_lines(each)] for each in red[:LONGEST_LIST]]
+    shown = [[_heading(each), *_lines(each), *(each.trials[1:] if verbose else ())] for each in red[:LONGEST_LIST]]
     if red[LONGEST_LIST:]:
         shown.append([f"... and {counted(red[LONGEST_LIST:])}; all are in the report"])
     return shown
@@ -90,19 +115,20 @@ def _lines(found: DivergenceClass) -> list[str]:
     return [line for line in lines if line]
 
 
-def weak_block(trials: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+def weak_block(trials: Sequence[Mapping[str, Any]], *, verbose: bool = False) -> list[list[str]]:
     """What proved nothing is red, and no divergence: one block for all of it, with the first one."""
     weak = [trial for trial in trials if trial["verdict"] == Verdict.WEAK]
     if not weak:
         return []
     heading = f"weak: {len(weak):,} trial{'' if len(weak) == 1 else 's'} proved nothing, the first is"
-    return [[heading, weak[0]["trial"], trial_record.reason(weak[0]), weak[0]["reproducer"]]]
+    others = [trial["trial"] for trial in weak[1:]] if verbose else []
+    return [[heading, weak[0]["trial"], trial_record.reason(weak[0]), weak[0]["reproducer"], *others]]
 
 
 def github_lines(found: Sequence[DivergenceClass]) -> list[str]:
     """A line for each red class that GitHub shows beside the changed files."""
     lines = []
-    for each in [each for each in found if each.red][:LONGEST_LIST]:
+    for each in [each for each in found if each.red][:ANNOTATIONS]:
         place = f"file={_escaped(str(each.example.get('file', '')), ',:')}"
         says = _escaped("\n".join([_heading(each), *_lines(each)]))
         lines.append(f"::error {place},title={_escaped(f'{each.status} divergence: {each.id}', ',:')}::{says}")

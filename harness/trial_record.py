@@ -68,6 +68,8 @@ def as_expected(trial: Trial, outcome: Outcome) -> bool:
     """Whether the trial went as its document says."""
     # That the harness found the weights not to fit is no rejection that a document could speak of.
     misfit = any(failure.misfit for failure in outcome.failures.values())
+    if trial.against_itself and outcome.fails_alike:
+        return True
     return trial.case.expect.met_by(outcome.verdict) and not outcome.undocumented and not misfit
 
 
@@ -95,7 +97,8 @@ def _needs_file(case: Case) -> bool:
 
 def _elsewhere(trial: Trial) -> bool:
     """Whether a side is on another device, or in another process, than two calls alone are compared on."""
-    return any(target.where or target.device != "cpu" for target in (trial.reference, trial.subject))
+    both = (trial.reference, trial.subject)
+    return trial.against_itself or any(target.where or target.device != "cpu" for target in both)
 
 
 def _again(trial: Trial, origin: Origin) -> str:
@@ -105,7 +108,7 @@ def _again(trial: Trial, origin: Origin) -> str:
     # The default tier has a part of the variants only.
     variant = bool(trial.subject.mode) or trial.dtype != "float32"
     words += ["--tier", "full"] if variant or origin.tier is Tier.FULL else []
-    if _elsewhere(trial):
+    if _elsewhere(trial) or trial.reference.isa:
         words += ["--reference", str(trial.reference), "--subject", str(trial.subject)]
     return shlex.join(words)
 
@@ -122,6 +125,8 @@ def reproducer(trial: Trial) -> str:
         words += ["--dtype", trial.dtype]
     if trial.subject.mode:
         words += ["--mode", trial.subject.mode]
+    if trial.subject.isa:
+        words += ["--isa", trial.subject.isa]
     if case.derivatives != 1:
         words += ["--derivatives", str(case.derivatives)]
     if not case.align:

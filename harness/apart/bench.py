@@ -16,9 +16,9 @@ from harness.watchdog import Watchdog
 class Bench:
     """Runs trials, each under a time limit that ends the process."""
 
-    def __init__(self, watchdog: Watchdog, limit: float) -> None:
-        """Open nothing before it is needed."""
-        self._watchdog, self._limit = watchdog, limit
+    def __init__(self, watchdog: Watchdog, limit: float, isa: str = "") -> None:
+        """Open nothing before it is needed; ``isa`` is the instruction set that this process is kept within."""
+        self._watchdog, self._limit, self._isa = watchdog, limit, isa
         self._opened: set[Target] = set()
 
     def outcome(self, trial: Trial, lanes: Sequence[Lane] = (Lane.EXACT,)) -> Outcome:
@@ -28,6 +28,10 @@ class Bench:
         chosen = [lane for lane in trial.case.lanes if lane in lanes] or list(trial.case.lanes)
         with self._watchdog.limit(self._limit):
             return runner.run(trial, self.open, chosen)
+
+    def target(self, name: str) -> Target:
+        """The target of this name, as it runs from this process."""
+        return targets.parse(name, self._isa)
 
     def open(self, target: Target) -> Backend:
         """The target's backend."""

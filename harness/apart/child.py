@@ -17,7 +17,6 @@ import harness.backends
 from harness import environment, plan
 from harness.apart.bench import Bench
 from harness.apart.process import TRACE
-from harness.backends import targets
 from harness.casefile.expressions import plain
 from harness.model import Lane, Trial, Verdict
 from harness.outcome import Outcome
@@ -31,9 +30,9 @@ def main(folder: Path) -> None:
     answers = _own_output()
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     harness.backends.__path__[:] = job["adapters"]
-    environment.limit_threads(1)
+    environment.prepare(1, job["isa"])
     warnings.simplefilter("ignore")
-    bench = Bench(Watchdog(folder / TRACE), job["limit"])
+    bench = Bench(Watchdog(folder / TRACE), job["limit"], job["isa"])
     for line in sys.stdin:
         print(dump(_answer(json.loads(line), bench)), file=answers, flush=True)
 
@@ -46,10 +45,10 @@ def _own_output() -> TextIO:
 
 
 def _answer(asked: dict[str, Any], bench: Bench) -> dict[str, Any]:
-    """The record that is asked for; of targets, that they are open."""
-    for name in asked.get("targets", ()):
-        bench.open(targets.parse(name))
-    return asked if "targets" in asked else record(asked, bench)
+    """The record that is asked for; of targets, what they tell of themselves once they are open."""
+    if "targets" in asked:
+        return {name: dict(bench.open(bench.target(name)).provenance()) for name in asked["targets"]}
+    return record(asked, bench)
 
 
 def record(asked: Mapping[str, Any], bench: Bench) -> dict[str, Any]:
@@ -57,7 +56,7 @@ def record(asked: Mapping[str, Any], bench: Bench) -> dict[str, Any]:
     file = plan.read_case_file(Path(asked["file"]))
     family = next(each for each in file.families if each.name == asked["family"])
     case = family.case({name: plain(value) for name, value in asked["row"].items()})
-    trial = Trial(case, asked["dtype"], targets.parse(asked["reference"]), targets.parse(asked["subject"]))
+    trial = Trial.of(case, asked["dtype"], bench.target(asked["reference"]), bench.target(asked["subject"]))
     origin = Origin(str(file.path), family.tier)
     try:
         outcome = bench.outcome(trial, [Lane(lane) for lane in asked["lanes"]])

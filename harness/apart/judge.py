@@ -27,12 +27,17 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True)
 class Setup:
-    """Where the families of the trials are from, and on which targets they run."""
+    """Where the families of the trials are from, and on which targets they run.
+
+    Attributes:
+        isa: the instruction set that the process is kept within.
+    """
 
     file: Path
     reference: Target
     subject: Target
     dtype: str = "float32"
+    isa: str = ""
 
 
 @dataclass
@@ -50,7 +55,7 @@ class Judge:
         """Make the folder that the process works in."""
         name = tempfile.TemporaryDirectory(prefix="judge-", ignore_cleanup_errors=True)
         self._folder = Path(self._open.enter_context(name))
-        job = {"adapters": list(harness.backends.__path__), "limit": self.limit}
+        job = {"adapters": list(harness.backends.__path__), "limit": self.limit, "isa": self.setup.isa}
         (self._folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         return self
 
@@ -61,9 +66,9 @@ class Judge:
             self._child.communicate()
         self._open.close()
 
-    def start(self) -> None:
-        """Start the process already, and import what the trials need."""
-        self._answer(json.dumps({"targets": [str(self.setup.reference), str(self.setup.subject)]}))
+    def start(self) -> Record:
+        """Start the process already, and import what the trials need: what each target tells of itself, by its name."""
+        return self._answer(json.dumps({"targets": [str(self.setup.reference), str(self.setup.subject)]})) or {}
 
     def record(self, family: Family, row: Mapping[str, Any], lanes: Sequence[Lane] = tuple(Lane)) -> Record:
         """The record of the family's trial with these values; ``crash`` or ``timeout`` if it ended the process."""
@@ -80,7 +85,7 @@ class Judge:
         }
         answer = self._answer(json.dumps(asked))
         if answer is None:
-            trial = Trial(family.case(dict(row)), setup.dtype, setup.reference, setup.subject)
+            trial = Trial.of(family.case(dict(row)), setup.dtype, setup.reference, setup.subject)
             answer = dead_record(trial, Origin(str(setup.file), family.tier), self._bury())
         return {**answer, "file": str(setup.file)}
 

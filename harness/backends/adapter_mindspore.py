@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from harness.backends import accelerator, mindspore_devices
+from harness.backends import accelerator, cpu_isa, mindspore_devices
 from harness.backends.pipeline import Gradients, PipelineBackend, Point, first
 from harness.dtypes import dtype, floating, is_bfloat16, widened
 from harness.protocol import Observation, Request
@@ -19,7 +19,7 @@ from harness.protocol import Observation, Request
 PACKAGE = "mindspore"
 TITLE = "MindSpore"
 DEVICES = tuple(mindspore_devices.DEVICES)
-NEEDS = ("harness.backends.accelerator", "harness.backends.mindspore_devices")
+NEEDS = ("harness.backends.accelerator", "harness.backends.cpu_isa", "harness.backends.mindspore_devices")
 MODES = ("", "graph")
 REQUIRES = "mindspore>=2.10,<2.11"
 WAYS = ("set_data", "load_param_into_net", "constructor")
@@ -147,6 +147,7 @@ class Adapter(PipelineBackend):
         self.mindspore.set_context(mode=self.mindspore.PYNATIVE_MODE)
         mindspore_devices.launch_blocking(self.mindspore)
         self.mode = mode
+        self.isa = cpu_isa.of_mindspore(self.mindspore) if device == "cpu" else {}
         self.cells = _Cells(self.mindspore)
         self._last: Any = None
         self._compiled: Optional[_Compiled] = None
@@ -171,6 +172,7 @@ class Adapter(PipelineBackend):
             "threads": os.environ.get("OMP_NUM_THREADS"),
             "mode": self.mode or "pynative",
             "launch_blocking": True,
+            **self.isa,
         }
 
     def to_tensor(self, array: np.ndarray[Any, Any]) -> Any:

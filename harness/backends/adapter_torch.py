@@ -7,14 +7,14 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
-from harness.backends import accelerator, torch_devices
+from harness.backends import accelerator, cpu_isa, torch_devices
 from harness.backends.pipeline import Gradients, PipelineBackend, Point, first
 from harness.dtypes import dtype, floating, is_bfloat16
 from harness.protocol import Request
 
 PACKAGE = "torch"
 DEVICES = tuple(torch_devices.DEVICES)
-NEEDS = ("harness.backends.accelerator", "harness.backends.torch_devices")
+NEEDS = ("harness.backends.accelerator", "harness.backends.cpu_isa", "harness.backends.torch_devices")
 MODES = ("",)
 REQUIRES = "torch>=2.13,<2.14"
 EXTENSION = "torch-npu>=2.13,<2.14"
@@ -70,6 +70,7 @@ class Adapter(PipelineBackend):
         self.torch.set_num_threads(threads)
         self.torch.use_deterministic_algorithms(True)
         self.device, self.kind = torch_devices.DEVICES[device](self.torch), device
+        self.isa = cpu_isa.of_torch(self.torch) if device == "cpu" else {}
 
     def provenance(self) -> Mapping[str, Any]:
         """See the protocol."""
@@ -81,6 +82,7 @@ class Adapter(PipelineBackend):
             "threads": self.torch.get_num_threads(),
             "deterministic": self.torch.are_deterministic_algorithms_enabled(),
             "mkldnn": self.torch.backends.mkldnn.is_available(),
+            **self.isa,
         }
 
     def to_tensor(self, array: np.ndarray[Any, Any]) -> Any:

@@ -6,14 +6,14 @@ import importlib
 import importlib.metadata
 import importlib.util
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import harness.backends
-from harness import environment
+from harness import environment, isa
 from harness.backends import named
 from harness.errors import HarnessError, did_you_mean
 from harness.golden import player
@@ -25,6 +25,7 @@ LIMIT = 60.0
 OWN_PROCESS = "popen"
 PREFIX = "adapter_"
 DEVICES = ("cpu", "gpu", "ascend")
+EXPECTED = "framework@device[+isa][:mode], as in mindspore@cpu, torch@cpu+native"
 
 
 @cache
@@ -34,12 +35,37 @@ def frameworks() -> tuple[str, ...]:
     return tuple(sorted(each.name.removeprefix(PREFIX) for each in modules if each.name.startswith(PREFIX)))
 
 
-def parse(text: str) -> Target:
-    """``framework@device[:mode]``, a name from ``targets.toml``, or ``golden:FILE``.
+def together(texts: Iterable[str]) -> tuple[str, tuple[Target, ...]]:
+    """The targets of one run, and the instruction set of the process that it is run in.
+
+    That is the one of the first target which needs no process of its own. Raises HarnessError as :func:`parse` does.
+    """
+    found = [_parsed(text) for text in texts]
+    process = next((each.isa for each in found if not each.where), "")
+    return process, tuple(_placed(each, process) for each in found)
+
+
+def _placed(target: Target, process: str) -> Target:
+    """The target in a process of its own, if it is here and needs another instruction set than ``process``."""
+    if target.where or isa.variables(target.isa) == isa.variables(process):
+        return target
+    return replace(target, where=OWN_PROCESS)
+
+
+def parse(text: str, process: str = "") -> Target:
+    """``framework@device[+isa][:mode]``, a name from ``targets.toml``, or ``golden:FILE``.
+
+    Args:
+        text: what is parsed.
+        process: the instruction set of the process that asks; what has another one gets a process of its own.
 
     Raises:
         HarnessError: it is anything else, or the file is no sound golden.
     """
+    return _placed(_parsed(text), process)
+
+
+def _parsed(text: str) -> Target:
     if text.startswith(GOLDEN):
         return player.parse(text)
     names = named.named() if "@" not in text else {}
@@ -56,22 +82,26 @@ def parse(text: str) -> Target:
             if names
             else f"; there is no {named.FILE} here"
         )
-        raise HarnessError(f"target '{text}': expected framework@device[:mode], as in mindspore@cpu{known}")
+        raise HarnessError(f"target '{text}': expected {EXPECTED}{known}")
     return spelled(text)
 
 
 def spelled(text: str) -> Target:
-    """``framework@device[:mode]`` and no name. Raises HarnessError for anything else."""
-    framework, at, rest = text.partition("@")
-    device, _, mode = rest.partition(":")
-    if not at or not device:
-        raise HarnessError(f"target '{text}': expected framework@device[:mode], as in mindspore@cpu")
-    if framework not in frameworks():
-        raise HarnessError(f"target '{text}': unknown framework ({did_you_mean(framework, frameworks())})")
-    if device not in DEVICES:
-        raise HarnessError(f"target '{text}': unknown device ({did_you_mean(device, DEVICES)})")
+    """``framework@device[+isa][:mode]`` and no name. Raises HarnessError for anything else."""
+    target = Target.of_kind(text)
+    known = {"framework": frameworks(), "device": DEVICES, "instruction set": isa.WORDS}
+    given = {"framework": target.framework, "device": target.device, "instruction set": target.isa}
+    if not target.device or "+" in target.mode:
+        raise HarnessError(f"target '{text}': expected {EXPECTED}")
+    for part, word in given.items():
+        if word not in known[part] and (word or part != "instruction set" or "+" in text):
+            raise HarnessError(f"target '{text}': unknown {part} ({did_you_mean(word, known[part])})")
+    if target.isa and target.device != "cpu":
+        raise HarnessError(
+            f"target '{text}': only a CPU has instruction sets to choose from; leave out '+{target.isa}'"
+        )
     # MindSpore and torch on one accelerator belong into separate processes.
-    return Target(framework, device, mode, where="" if device == "cpu" else OWN_PROCESS)
+    return target if target.device == "cpu" else replace(target, where=OWN_PROCESS)
 
 
 def obstacle(target: Target) -> str | None:
@@ -100,7 +130,7 @@ def _obstacle(target: Target) -> str | None:
         return None  # what is installed there shows when it is opened
     if importlib.util.find_spec(adapter.PACKAGE) is None:
         return f"{target.framework} is not installed; install it with: python -m pip install '{adapter.REQUIRES}'"
-    reason: str | None = adapter.conflict()
+    reason: str | None = adapter.conflict() or isa.lacking(target.isa)
     lacking = getattr(adapter, "lacking", None)
     return reason or (lacking(target.device) if lacking else None)
 
@@ -134,7 +164,8 @@ def provenance(target: Target) -> Mapping[str, Any]:
     """What can be said of a target without importing its framework."""
     if target.golden:
         return player.provenance(target.where)
-    told = {"framework": target.framework, "version": None, "device": target.device, "mode": target.mode}
+    told: dict[str, Any] = {"framework": target.framework, "version": None, "device": target.device}
+    told |= {"mode": target.mode, **({"isa_asked": isa.meant(target.isa)} if target.device == "cpu" else {})}
     if target.where not in ("", OWN_PROCESS):
         return {**told, "target": target.kind, "where": target.where}
     return {**told, "version": version(target.framework)}

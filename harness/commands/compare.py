@@ -7,7 +7,7 @@ import warnings
 from dataclasses import replace
 from typing import Any, cast
 
-from harness import adhoc, calls, dtypes, environment, runner, trial_record
+from harness import adhoc, calls, dtypes, environment, isa, runner, trial_record
 from harness.adhoc import Describing
 from harness.backends import targets
 from harness.commands import Subparsers, declare, shape
@@ -35,6 +35,7 @@ def register(commands: Subparsers) -> None:
     parser.add_argument("--input", action="append", required=True, metavar="SHAPE", help="as 1,3,16,20; repeatable")
     parser.add_argument("--dtype", default="float32", choices=list(dtypes.NAMES))
     parser.add_argument("--mode", default="", help="the subject's mode, as graph; it is held against the plain one too")
+    parser.add_argument("--isa", choices=isa.WORDS, help="instruction set of both (default: the portable baseline)")
     parser.add_argument("--derivatives", type=int, default=1, choices=[0, 1, 2], help="default: %(default)s")
     parser.add_argument("--lane", action="append", choices=[str(lane) for lane in Lane], help="default: both")
     parser.add_argument("--key", default="compare", help="what inputs and weights are drawn by (default: %(default)s)")
@@ -48,7 +49,7 @@ def register(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 if the two agree, 1 if they do not."""
-    environment.limit_threads(max(arguments.threads, 1))
+    environment.prepare(max(arguments.threads, 1), arguments.isa or "")
     trial = _trial(arguments)
     lanes = [Lane(lane) for lane in arguments.lane or Lane]
     with warnings.catch_warnings():
@@ -63,8 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _trial(arguments: argparse.Namespace) -> Trial:
     shapes = [shape(text) for text in arguments.input]
     reference_steps, subject_steps = calls.parse(arguments.torch), calls.parse(arguments.mindspore)
-    reference, subject = _target(reference_steps), _target(subject_steps, arguments.mode)
-    if reference == subject:
+    process = arguments.isa or ""
+    reference, subject = _target(reference_steps, process), _target(subject_steps, process, arguments.mode)
+    if reference.framework == subject.framework:
         raise HarnessError(f"both calls are of {reference.framework}; give one of each framework")
     open_backend = _opener(arguments)
     built = [
@@ -95,11 +97,11 @@ def _opener(arguments: argparse.Namespace) -> Open:
     return open_backend
 
 
-def _target(steps: tuple[Step, ...], mode: str = "") -> Target:
+def _target(steps: tuple[Step, ...], process: str, mode: str = "") -> Target:
     names = {step.call.partition(".")[0] for step in steps}
     if len(names) > 1:
         raise HarnessError(f"one chain has calls of {' and '.join(sorted(names))}; a side is of one framework")
-    target = targets.parse(f"{names.pop()}@cpu" + (f":{mode}" if mode else ""))
+    target = targets.parse(str(Target(names.pop(), "cpu", mode, isa=process)), process)
     reason = targets.obstacle(target)
     if reason:
         raise HarnessError(f"{target} cannot run here: {reason}")

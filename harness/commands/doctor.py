@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness import environment
+from harness import environment, isa
 from harness.backends import named, targets
 from harness.commands import Subparsers, declare
 from harness.model import Target
@@ -22,9 +22,10 @@ SECONDS = 120
 TRY = """
 import json, sys
 from harness import environment
-environment.limit_threads(1)
 from harness.backends import targets
-print(json.dumps(dict(targets.backend(targets.parse(sys.argv[1]), 1).provenance()), default=str))
+isa, (target,) = targets.together([sys.argv[1]])
+environment.prepare(1, isa)
+print(json.dumps(dict(targets.backend(target, 1).provenance()), default=str))
 """
 
 
@@ -43,14 +44,15 @@ def run(arguments: argparse.Namespace) -> int:
     rows = [examine(target, arguments.quick) for target in asked]
     healthy = all(row["runs"] for row in rows if row["target"] in NEEDED)
     if arguments.json:
-        print(json.dumps({"healthy": healthy, **environment.describe(), "targets": rows}, indent=1))
+        about = {**environment.describe(), "isa_variables": isa.chosen()}
+        print(json.dumps({"healthy": healthy, **about, "targets": rows}, indent=1))
     else:
         _show(rows, healthy)
     return 0 if healthy else 1
 
 
 def examine(target: Target, quick: bool) -> dict[str, Any]:
-    """One target: whether it runs, in which version, and if not, why not."""
+    """One target: whether it runs, in which version, on which instruction set as it tells itself; if not, why not."""
     reason, told = targets.obstacle(target), targets.provenance(target)
     if reason is None and not quick:
         reason, told = _attempt(target, told)
@@ -58,6 +60,7 @@ def examine(target: Target, quick: bool) -> dict[str, Any]:
         "target": str(target),
         "runs": reason is None,
         "version": told["version"],
+        "isa": told.get("isa"),
         "where": target.where,
         "reason": reason,
     }
@@ -80,11 +83,30 @@ def _attempt(target: Target, told: Mapping[str, Any]) -> tuple[str | None, Mappi
 
 def _show(rows: list[dict[str, Any]], healthy: bool) -> None:
     console = Console(soft_wrap=True)
-    table = Table("target", "runs here", "version", "why not", box=None, pad_edge=False)
+    table = Table("target", "runs here", "version", "instructions", "why not", box=None, pad_edge=False)
     for row in rows:
         word = "[green]yes[/]" if row["runs"] else "no"
-        table.add_row(row["target"], word, row["version"] or "-", row["reason"] or "")
+        table.add_row(row["target"], word, row["version"] or "-", row["isa"] or "-", row["reason"] or "")
     console.print(table)
     about = environment.describe()
-    console.print(f"\nPython {about['python']} on {about['platform']}, {len(environment.cores())} cores")
+    cores = f"{len(environment.cores())} cores of {about['cpu']}"
+    console.print(f"\nPython {about['python']} on {about['platform']}, {cores}")
+    for line in _instruction_sets():
+        console.print(line)
     console.print("next: pytest -n auto" if healthy else f"next: mend what keeps {' and '.join(NEEDED)} from running")
+
+
+def _instruction_sets() -> list[str]:
+    """What this CPU has, what runs keep within, and what the user has set instead."""
+    if isa.machine() != "x86_64":
+        return [f"instruction sets: nothing is pinned on {isa.machine()}, where frameworks take what the CPU has"]
+    has = isa.available()
+    words = (
+        "unknown, since this platform does not tell" if has is None else ", ".join(has) or "none that has a word here"
+    )
+    lines = [
+        f"instruction sets of this CPU: {words}",
+        f"a run keeps within {isa.BASELINE}, unless a target names another: torch@cpu+native, mindspore@cpu+amx:graph",
+    ]
+    chosen = ", ".join(f"{name}={value}" for name, value in sorted(isa.chosen().items()))
+    return [*lines, *([f"{chosen} is set in the environment, and wins over that"] if chosen else [])]

@@ -18,12 +18,12 @@ from harness.casefile import CaseFile
 from harness.casefile.source import read
 from harness.commands import Subparsers, declare, on_stderr
 from harness.errors import HarnessError, did_you_mean
-from harness.model import Target
 from harness.records import dump
 
 if TYPE_CHECKING:
     from harness.explore.search import Find, Search
 
+Entries = tuple[known.Known, ...]
 SAY_EVERY = 5.0
 LONGEST = 24 * 60
 EXAMPLE = """\
@@ -50,7 +50,6 @@ def register(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 if nothing new was found, 1 if something was."""
-    environment.limit_threads(1)
     if not 0 < arguments.minutes <= LONGEST:
         raise HarnessError(f"--minutes {arguments.minutes:g}: expected more than 0, and {LONGEST} at the most")
     if importlib.util.find_spec("hypothesis") is None:
@@ -62,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.layer not in layers:
         raise HarnessError(f"no case file for the layer '{arguments.layer}' ({did_you_mean(arguments.layer, layers)})")
     setup = _setup(arguments, layers[arguments.layer])
-    search = _search(arguments, layers[arguments.layer], setup, _is_news(plan.load_known(files), setup))
+    search = _search(arguments, layers[arguments.layer], setup, plan.load_known(files))
     finds = [_told(find, layers[arguments.layer], arguments.seed) for find in search.finds]
     document = {
         "layer": arguments.layer,
@@ -77,22 +76,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _setup(arguments: argparse.Namespace, file: CaseFile) -> Setup:
-    reference, subject = targets.parse(arguments.reference), targets.parse(arguments.subject)
+    isa, (reference, subject) = targets.together([arguments.reference, arguments.subject])
+    environment.prepare(1, isa)
     plan.check_sides(file, plan.Selection(reference, (subject,)))
     for target in (reference, subject):
         reason = targets.obstacle(target) or targets.unasked(target)
         if reason:
             raise HarnessError(f"{target} cannot run here: {reason}")
-    return Setup(file.path, reference, subject)
+    return Setup(file.path, reference, subject, isa=isa)
 
 
-def _is_news(entries: tuple[known.Known, ...], setup: Setup) -> Callable[[Mapping[str, Any]], bool]:
-    sides: tuple[Target, ...] = (setup.reference, setup.subject)
-    versions = {target.framework: targets.version(target.framework) for target in sides}
-    return lambda record: known.judge(record, entries, versions)[0] in (known.Status.NEW, known.Status.CHANGED)
+def _is_news(entries: Entries, setup: Setup, told: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], bool]:
+    both = (setup.reference, setup.subject)
+    versions = {target.framework: targets.version(target.framework) for target in both}
+    sides = known.Sides(*both, versions, {each.framework: told.get(str(each), {}).get("isa") for each in both})
+    return lambda record: known.judge(record, entries, sides)[0] in (known.Status.NEW, known.Status.CHANGED)
 
 
-def _search(arguments: argparse.Namespace, file: CaseFile, setup: Setup, is_news: Callable[..., bool]) -> Search:
+def _search(arguments: argparse.Namespace, file: CaseFile, setup: Setup, entries: Entries) -> Search:
     # Hypothesis comes along with these, which takes as long as all the rest.
     from harness.explore import space  # noqa: PLC0415
     from harness.explore.search import Search  # noqa: PLC0415
@@ -101,8 +102,8 @@ def _search(arguments: argparse.Namespace, file: CaseFile, setup: Setup, is_news
     if not found:
         raise HarnessError(f"{file.path}: no family whose document says something of any values")
     with Judge(setup) as judge:
-        judge.start()  # to import the frameworks is not the search's time
-        search = Search(found, judge.record, is_news)
+        told = judge.start()  # to import the frameworks is not the search's time
+        search = Search(found, judge.record, _is_news(entries, setup, told))
         with _saying(search, arguments.minutes * 60), suppress(KeyboardInterrupt):  # what it found until then counts
             search.run(arguments.minutes * 60, arguments.seed)
     return search

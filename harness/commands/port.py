@@ -48,14 +48,13 @@ def register(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 if an equivalent was found and verified, 1 if not."""
-    environment.limit_threads(1)
     _check(arguments)
     found, world = _find(arguments)
     best = found.best
     notes, written = [], []
     if best is not None and arguments.script:
-        reference, subject = world.reference.framework, world.subject.framework
-        write_atomic(arguments.script, code.script(best.case, reference, subject, targets.dialect))
+        both = (world.reference.framework, world.subject.framework)
+        write_atomic(arguments.script, code.script(best.case, *both, targets.dialect, world.subject.isa))
         written.append(arguments.script)
         notes.append(f"written: {arguments.script}; run it with: python {shlex.quote(arguments.script)}")
     if best is not None and arguments.weights:
@@ -91,7 +90,8 @@ def _find(arguments: argparse.Namespace) -> tuple[Answer, World]:
     # To read a case file takes longer than all the rest, so that those which do not name the call are left out.
     naming = [path for path in paths if steps[0].call in path.read_text(encoding="utf-8", errors="replace")]
     files = [plan.read_case_file(path) for path in naming or paths]
-    reference, subject = targets.parse(arguments.reference), targets.parse(arguments.subject)
+    isa, (reference, subject) = targets.together([arguments.reference, arguments.subject])
+    environment.prepare(1, isa)
     frameworks = (reference.framework, subject.framework)
     if len(set(frameworks)) < len(frameworks):
         raise HarnessError(f"--reference {reference} and --subject {subject}: expected two frameworks")

@@ -53,8 +53,8 @@ def register(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 if all was recorded, 1 if something was left out."""
-    environment.limit_threads(max(arguments.threads, 1))
     wanted, output = _wanted(arguments), _output(arguments)
+    environment.prepare(max(arguments.threads, 1), wanted.target.isa)
     paths = [Path(each) for each in arguments.cases] or plan.case_paths(CASES)
     if not paths:
         raise HarnessError(f"no case file in the folder {CASES}; give the paths of some")

@@ -54,10 +54,10 @@ def register(commands: Subparsers) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """0 if the program shows the divergence, 1 if it does not."""
-    environment.limit_threads(1)
     if arguments.output is not None and not arguments.output.strip():
         raise HarnessError("--output '': expected the name of a file")
-    found = find(arguments.trial, Path(arguments.cases), targets.parse(arguments.reference))
+    found = find(arguments.trial, Path(arguments.cases), arguments.reference)
+    environment.prepare(1, found.isa)
     recorded = _recorded(arguments, found)
     for target in (found.trial.reference, found.trial.subject):
         reason = targets.obstacle(target) or targets.unasked(target)
@@ -90,7 +90,7 @@ def _recorded(arguments: argparse.Namespace, found: Found) -> Record | None:
 
 def _make(found: Found, *, shrink: bool) -> Made:
     trial = found.trial
-    setup = Setup(found.file.path, trial.reference, trial.subject, trial.dtype)
+    setup = Setup(found.file.path, trial.reference, trial.subject, trial.dtype, found.isa)
     with Judge(setup) as judge:
         return make(found, judge.record, _open, USUAL if shrink else None)
 

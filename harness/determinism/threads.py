@@ -14,6 +14,7 @@ from typing import Any
 
 import harness.backends
 from harness.apart import process
+from harness.backends import targets
 from harness.model import GOLDEN, Lane
 from harness.records import Record
 
@@ -87,11 +88,13 @@ def _drawn(trials: Sequence[Record]) -> Sequence[Record]:
 
 def _run(trials: Sequence[Record], root: Path, lanes: Sequence[Lane], limit: float) -> dict[str, dict[str, str]]:
     """The digests on more threads, by trial; a process that ends early costs those that it did not come to."""
+    isa, _ = targets.together({trial[side]: None for side in SIDES for trial in trials})
     with tempfile.TemporaryDirectory(prefix="threads-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         job = {
             "adapters": list(harness.backends.__path__),
             "threads": THREADS,
+            "isa": isa,
             "lanes": list(lanes),
             "root": str(root.absolute()),
             "trials": [{key: trial[key] for key in _SENT} for trial in trials],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,8 @@ def parse(text: str) -> Target:
     file = path(text).absolute()
     if not path(text).name:
         raise HarnessError(f"target '{text}': expected golden:FILE, as in golden:torch.safetensors")
-    kind = stored.about(path(text))["target"]
-    framework, _, rest = kind.partition("@")
-    device, _, mode = rest.partition(":")
-    return Target(framework, device, mode, name=text, where=f"{GOLDEN}{file}")
+    recorded = Target.of_kind(stored.about(path(text))["target"])
+    return replace(recorded, name=text, where=f"{GOLDEN}{file}")
 
 
 def obstacle(where: str) -> str | None:

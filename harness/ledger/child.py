@@ -13,7 +13,6 @@ import harness.backends
 from harness import environment, plan
 from harness.apart.bench import Bench
 from harness.apart.process import TRACE
-from harness.backends import targets
 from harness.casefile import CaseFile, Family
 from harness.casefile.expressions import plain
 from harness.errors import HarnessError
@@ -41,11 +40,11 @@ def main(folder: Path) -> None:
     """Do the job that lies in the folder, and leave a line there for each claim."""
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     harness.backends.__path__[:] = job["adapters"]
-    environment.limit_threads(1)
+    environment.prepare(1, job["isa"])
     environment.pin(job["core"])
     warnings.simplefilter("ignore")
     file = plan.read_case_file(Path(job["file"]))
-    bench = Bench(Watchdog(folder / TRACE), job["case_limit"])
+    bench = Bench(Watchdog(folder / TRACE), job["case_limit"], job["isa"])
     with (folder / "found.jsonl").open("a", encoding="utf-8") as found:
         for claim in job["claims"]:
             finding = inquiry(claim, file, bench).find()
@@ -65,10 +64,10 @@ def inquiry(claim: Mapping[str, Any], file: CaseFile, bench: Bench) -> probe.Inq
             ran.setdefault(trial["family"], {})[trial["subject"], trial["dtype"]] = None
     if not trials:
         raise HarnessError(f"{file.path}: none of the families that were run is there any more")
-    reference = targets.parse(trials[0]["reference"])
+    reference = bench.target(trials[0]["reference"])
 
     def ask(fresh: probe.Fresh, case: Case) -> bool | None:
-        trial = Trial(case, fresh.dtype, reference, targets.parse(fresh.subject))
+        trial = Trial.of(case, fresh.dtype, reference, bench.target(fresh.subject))
         outcome = bench.outcome(trial)
         telling = outcome.verdict not in SAYS_NOTHING or str(outcome.verdict) in ends[case.family]
         return as_expected(trial, outcome) if telling else None

@@ -170,10 +170,13 @@ class _Layer:
 
     def _run(self, folder: Path, core: int, claims: Sequence[Conditional], seconds: float) -> str:
         """Run one process; how it ended, for the claim that it ended in."""
+        names = {trial[side]: None for side in _SIDES for claim in claims for trial in claim.trials}
+        isa, _ = targets.together(names)
         job = {
             "adapters": list(harness.backends.__path__),
             "file": str((self.root / claims[0].trials[0]["file"]).absolute()),
             "core": core,
+            "isa": isa,
             "case_limit": self.case_limit,
             "claims": [_sent(each) for each in claims],
         }

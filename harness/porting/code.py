@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from harness import isa
 from harness.model import Case
 from harness.requests import own_name
 from harness.written import Dialects, from_layout, templates, to_layout, write
@@ -38,8 +39,15 @@ def snippet(case: Case, giver: str, taker: str, dialects: Dialects) -> str:
     return "\n".join([*lines, "", "", "def forward(x):", *(f"    {line}" for line in body)]) + "\n"
 
 
-def script(case: Case, reference: str, subject: str, dialects: Dialects) -> str:
-    """A program that needs only NumPy and the two frameworks, and exits 0 when both sides give the same."""
+def script(case: Case, reference: str, subject: str, dialects: Dialects, instruction_set: str = "") -> str:
+    """A program that needs only NumPy and the two frameworks, and exits 0 when both sides give the same.
+
+    Args:
+        case: both sides.
+        reference, subject: which frameworks.
+        dialects: how their code is written.
+        instruction_set: what the program keeps itself within, one of :data:`harness.isa.WORDS`.
+    """
     sides = []
     for framework in (reference, subject):
         dialect = dialects(framework)
@@ -56,11 +64,11 @@ def script(case: Case, reference: str, subject: str, dialects: Dialects) -> str:
         tensor, array = dialect["tensor"].format(array="given.copy()"), dialect["array"].format(tensor="x")
         sides.append({"name": framework, "written": written, "weights": weights, "tensor": tensor, "array": array})
     ((name, shape),) = list(case.inputs.items())[:1]
-    drawn = [(each.name, each.shape) for each in case.state]
+    drawn, pinned = [(each.name, each.shape) for each in case.state], isa.lines(instruction_set)
     return (
         templates(Path(__file__).parent / "templates")
         .get_template("script.py.j2")
-        .render(case=case, sides=sides, input=name, shape=shape, drawn=drawn, largest=_largest(case))
+        .render(case=case, sides=sides, input=name, shape=shape, drawn=drawn, largest=_largest(case), pinned=pinned)
     )
 
 

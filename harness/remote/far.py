@@ -16,6 +16,7 @@ import traceback
 import warnings
 from typing import Any, Dict, List
 
+from harness import isa
 from harness.remote.wire import pack, unpack
 
 # What a process printed last is kept; more of it is not read.
@@ -31,7 +32,8 @@ def serve(channel: Any, setup: Dict[str, Any]) -> None:
 
     Args:
         channel: execnet's.
-        setup: the adapter's ``module`` and its ``arguments``; without a module there is nothing to serve.
+        setup: the adapter's ``module`` and its ``arguments``, without a module there is nothing to serve; and ``isa``,
+            the instruction set that this process is kept within.
     """
     if not setup["module"]:
         return
@@ -69,6 +71,9 @@ def _log() -> int:
 
 
 def _opened(setup: Dict[str, Any]) -> Any:
+    reason = isa.lacking(setup["isa"])
+    if reason:
+        raise RuntimeError(reason)
     adapter = importlib.import_module(setup["module"])
     return adapter.Adapter(*setup["arguments"])
 
@@ -77,7 +82,7 @@ def _guarded(channel: Any, open_it: Any) -> Any:
     """What was opened, after its provenance was sent; ``None`` if it could not be, after that was."""
     try:
         opened = open_it()
-        channel.send(["ok", pack(dict(opened.provenance()))])
+        channel.send(["ok", pack({**opened.provenance(), **isa.told()})])
     except BaseException as error:  # an import may even exit
         channel.send(["raised", type(error).__name__, _reason(error)])
         return None

@@ -60,6 +60,7 @@ class Remote:
             "module": module,
             "arguments": [target.device, target.mode, threads],
             "environment": dict(environment),
+            "isa": target.isa,
             "sources": sources(module),
         }
         self._connection: _Connection | None = None
@@ -220,7 +221,8 @@ def _last_words(target: Target, folder: str) -> str:
     except Unreachable:
         return ""
     try:
-        return connection.send({"environment": {}, "sources": sources("harness.remote.far"), "module": ""}, folder)
+        setup = {"environment": {}, "isa": "", "sources": sources("harness.remote.far"), "module": ""}
+        return connection.send(setup, folder)
     except Exception:
         return ""
     finally:

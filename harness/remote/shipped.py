@@ -23,6 +23,8 @@ try:
             file.write(text)
     sys.path.insert(0, folder)
     os.chdir(folder)
+    from harness import isa
+    isa.keep_within(setup["isa"])  # before anything else is imported
     from harness.remote import far
     channel.send([far.version(), far.last_words(setup["before"]) if setup["before"] else ""])
     far.serve(channel, setup)
@@ -32,6 +34,7 @@ finally:
 """
 # An adapter names what else it stands on in NEEDS.
 _COMMON = (
+    "harness.isa",
     "harness.protocol",
     "harness.dtypes",
     "harness.backends.pipeline",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from harness import plan
 from harness.backends import targets
 from harness.casefile import CaseFile, Family
 from harness.errors import HarnessError, did_you_mean
-from harness.model import Target, Tier, Trial
+from harness.model import Tier, Trial
 
 EXAMPLE = "conv2d/same-odd/k=2,d=1,g=1,bias=true,h=9,w=12,float32,mindspore@cpu"
 _PARTS = 2  # dtype and subject, at an id's end
@@ -19,20 +18,21 @@ _PARTS = 2  # dtype and subject, at an id's end
 
 @dataclass(frozen=True)
 class Found:
-    """A trial, and where it stands."""
+    """A trial, where it stands, and the instruction set of the process that it is run in."""
 
     trial: Trial
     family: Family
     file: CaseFile
+    isa: str
 
 
-def find(given: str, folder: Path, reference: Target) -> Found:
+def find(given: str, folder: Path, reference: str) -> Found:
     """The trial of this id.
 
     Args:
         given: as in a record, or as pytest names its item.
         folder: where the case files are.
-        reference: the target that the trial is compared against.
+        reference: the name of the target that the trial is compared against.
 
     Raises:
         HarnessError: there is no such trial; with what may have been meant.
@@ -49,7 +49,9 @@ def find(given: str, folder: Path, reference: Target) -> Found:
     families = {family.name: family for family in file.families}
     if name not in families:
         raise HarnessError(f"'{given}': '{stem}' has no family '{name}' ({did_you_mean(name, families)})")
-    return Found(_trial(given, id_, families[name], reference), families[name], file)
+    isa, (against, subject) = targets.together([reference, id_.rpartition(",")[2]])
+    selection = plan.Selection(against, (subject,), Tier.FULL)
+    return Found(_trial(given, id_, families[name], selection), families[name], file, isa)
 
 
 def _plain(given: str) -> str:
@@ -57,14 +59,10 @@ def _plain(given: str) -> str:
     return re.sub(r"^(?:.*/)?([^/]+)\.yaml::([^:]+)::", r"\1/\2/", given.strip())
 
 
-def _trial(given: str, id_: str, family: Family, reference: Target) -> Trial:
-    subject, known = targets.parse(id_.rpartition(",")[2]), list[str]()
-    for trial in _trials(family, reference, subject):
+def _trial(given: str, id_: str, family: Family, selection: plan.Selection) -> Trial:
+    known = list[str]()
+    for trial in plan.trials(family, selection):
         if trial.id == id_:
             return trial
         known.append(trial.id)
     raise HarnessError(f"'{given}': no trial of '{family.name}' has these values ({did_you_mean(id_, known)})")
-
-
-def _trials(family: Family, reference: Target, subject: Target) -> Iterable[Trial]:
-    return plan.trials(family, plan.Selection(reference, (subject,), Tier.FULL))

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
+from harness import isa
 from harness.model import AGREEMENT, Expectation, Verdict
 from harness.reproduce.bare import Ran
 from harness.reproduce.exhibit import Exhibit, Shows, Source
@@ -49,7 +50,8 @@ def _environment(exhibit: Exhibit, versions: Versions) -> list[tuple[str, str]]:
     trial = exhibit.trial
     devices = {target.framework: target for target in (trial.reference, trial.subject)}
     named = [(name, f"{version or 'unknown'}{_on(devices.get(name))}") for name, version in versions.items()]
-    return [*named, ("Python", platform.python_version()), ("platform", platform.platform())]
+    kept = f"{isa.cpu()}, kept within {isa.meant(trial.subject.isa)}"
+    return [*named, ("Python", platform.python_version()), ("platform", platform.platform()), ("CPU", kept)]
 
 
 def _on(target: Any) -> str:

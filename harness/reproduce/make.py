@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass, replace
 
-from harness import runner
+from harness import isa, runner
 from harness.adjudicate import Setting, unjudged
 from harness.casefile import CaseFile, word
 from harness.casefile.beyond import extents
@@ -85,14 +85,21 @@ def _way(found: Found, shrunk: Smallest | None) -> str:
 
 
 def _elsewhere(trial: Trial) -> str:
-    """The sides' devices, where a program, which runs on the CPU, would show something else; empty if not."""
-    devices = {trial.reference.device, trial.subject.device} - {"cpu"}
-    return f"a side on {' and '.join(sorted(devices))}" if devices else ""
+    """Where the sides are, if a program, which is one process on the CPU, would show something else; else empty."""
+    both = (trial.reference, trial.subject)
+    devices = {each.device for each in both} - {"cpu"}
+    if devices:
+        return f"a side on {' and '.join(sorted(devices))}"
+    if trial.against_itself:
+        return "a framework that is held against itself"
+    sets = {tuple(isa.variables(each.isa).items()) for each in both}
+    return "two instruction sets, since a process has one" if len(sets) > 1 else ""
 
 
 def _on(trial: Trial) -> list[str]:
-    """The options that choose these sides, where they are on another device."""
-    return ["--reference", str(trial.reference), "--subject", str(trial.subject)] if _elsewhere(trial) else []
+    """The options that choose these sides, where they are others than a run has by default."""
+    chosen = _elsewhere(trial) or trial.reference.isa or trial.subject.isa
+    return ["--reference", str(trial.reference), "--subject", str(trial.subject)] if chosen else []
 
 
 def _unshowable(case: Case, record: Record) -> str:

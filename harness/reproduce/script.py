@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness import isa
 from harness.adjudicate import Setting
 from harness.model import Case
 from harness.protocol import literal
@@ -69,10 +70,13 @@ def _head(exhibit: Exhibit, frameworks: Sequence[str]) -> dict[str, Any]:
     """What stands at the top, and what the results are held against."""
     needed = {Shows.REFUSAL: ["traceback"], Shows.SIGNATURE: ["inspect"]}.get(exhibit.shows, [])
     case, (reference, subject) = exhibit.trial.case, exhibit.frameworks
+    computes = exhibit.shows not in (Shows.SIGNATURE, Shows.STATE, Shows.MISFIT)
+    pinned = isa.lines(exhibit.trial.subject.isa) if computes else []
     return {
         "about": about(exhibit),
         "shows": str(exhibit.shows),
-        "modules": sorted(["sys", *needed]),
+        "modules": sorted(["sys", *needed, *(["os"] if pinned else [])]),
+        "pinned": pinned,
         "imports": ["numpy", *sorted(frameworks)],
         "given": list(case.inputs),
         "special": case.special,

@@ -322,3 +322,36 @@ def test_a_bound_that_is_no_number_lets_nan_be_nan() -> None:
         True,
         False,
     ]
+
+
+# -- one against itself ------------------------------------------------------------------------------------------------
+
+
+def mutual(judge: Judge) -> Judge:
+    return replace(judge, mutual=True)
+
+
+def test_two_that_are_wrong_alike_are_equal_to_each_other() -> None:
+    truth = numbers()
+    judge = Judge(Lane.EXACT, None, truth.astype(np.int64))
+    assert against(truth + 1, truth + 1, judge).disagrees == "both"
+    found = against(truth + 1, truth + 1, mutual(judge))
+    assert (found.verdict, found.disagrees, found.mismatched) == (Verdict.BITWISE, None, 0)
+    holes = changed(truth, (0, 0, 0, 0), np.nan)
+    assert against(holes, holes, mutual(judge)).verdict is Verdict.BITWISE
+
+
+def test_two_that_differ_are_told_apart_by_the_truth() -> None:
+    truth = numbers()
+    judge = mutual(Judge(Lane.EXACT, None, truth.astype(np.int64)))
+    assert against(truth + 1, truth, judge).disagrees == "subject"
+    assert against(truth, truth + 1, judge).disagrees == "reference"
+    assert against(truth + 1, truth + 2, judge).disagrees == "both"
+    assert {against(truth + each, truth, judge).verdict for each in (1, np.nan)} == {Verdict.VALUE}
+
+
+def test_between_two_lie_the_bounds_of_both() -> None:
+    truth = numbers()
+    for apart, verdict in ((0.9, Verdict.WITHIN_BOUND), (1.1, Verdict.VALUE)):
+        left, right = ((truth.astype(np.float64) + sign * apart / 2).astype(np.float32) for sign in (1, -1))
+        assert against(left, right, mutual(bounded(truth, 0.5))).verdict is verdict

@@ -21,7 +21,7 @@ __all__ = ["miniature_frameworks"]  # a fixture
 
 def test_no_program_is_written_for_another_device(tmp_path: Path) -> None:
     named = case_file(tmp_path, "NoBias")
-    found = find(named, tmp_path / "cases", mini.HONEST)
+    found = find(named, tmp_path / "cases", str(mini.HONEST))
     record = to_record(found.trial, Origin("", Tier.DEFAULT), runner.run(found.trial, mini.open_backend))
     there = replace(found, trial=replace(found.trial, subject=replace(mini.MINI, device="ascend")))
     words = r"for a side on ascend; this .* --reference honest@cpu --subject mini@ascend$"

@@ -112,17 +112,17 @@ def test_no_room_imports_an_adapter(module: str) -> None:
     assert not OWN[module] & ADAPTERS
 
 
-SHARED = ("pipeline", "convolution", "layers", "accelerator", "torch_devices", "mindspore_devices")
+SHARED = ("pipeline", "convolution", "layers", "accelerator", "cpu_isa", "torch_devices", "mindspore_devices")
 
 
 @pytest.mark.parametrize("module", sorted(rooms("backends") - {"harness.backends.targets"}))
 def test_backends_know_the_protocol_and_no_more(module: str) -> None:
     allowed = {f"harness.backends.{name}" for name in SHARED}
-    assert OWN[module] <= allowed | {"harness.protocol", "harness.dtypes", "harness.model", "harness.errors"}
+    assert OWN[module] <= allowed | rooms("protocol", "dtypes", "isa", "model", "errors")
 
 
 def test_targets_know_backends_and_records_only() -> None:
-    allowed = {"harness.backends", "harness.protocol", "harness.model", "harness.errors", "harness.environment"}
+    allowed = {"harness.backends", *rooms("protocol", "model", "errors", "environment", "isa")}
     places = {"harness.backends.named", "harness.remote.near", "harness.golden.player"}
     assert OWN["harness.backends.targets"] <= allowed | places
 
@@ -132,7 +132,7 @@ SENT = ("harness.remote.wire", "harness.remote.far")
 
 @pytest.mark.parametrize("module", SENT)
 def test_what_is_sent_to_another_interpreter_needs_only_what_is_sent_along(module: str) -> None:
-    assert OWN[module] <= {"harness.protocol", "harness.dtypes", *SENT}
+    assert OWN[module] <= {"harness.protocol", "harness.dtypes", "harness.isa", *SENT}
 
 
 def test_who_plays_a_golden_back_knows_no_run() -> None:
@@ -198,7 +198,9 @@ def test_only_the_process_that_seeks_runs_anything() -> None:
     assert not reached("harness.apart.judge") & (within | rooms("apart.bench", "apart.child"))
 
 
-@pytest.mark.parametrize("module", ["harness.model", "harness.errors", "harness.inputs", "harness.watchdog"])
+@pytest.mark.parametrize(
+    "module", ["harness.model", "harness.errors", "harness.inputs", "harness.isa", "harness.watchdog"]
+)
 def test_the_ground_floor_stands_on_itself(module: str) -> None:
     assert reached(module) <= {"harness.model", "harness.protocol"}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,8 @@ from packaging.specifiers import SpecifierSet
 
 from harness.casefile.expressions import Expression
 from harness.errors import CaseFileError, HarnessError, Place
-from harness.known import Known, Status, judge, load
-from harness.model import AGREEMENT, Verdict
+from harness.known import Known, Sides, Status, judge, load
+from harness.model import AGREEMENT, Target, Verdict
 
 MARK = "§"
 FAMILIES = {"Conv2d": {"same-even": ["k", "s", "p"], "same-odd": ["k", "s"]}, "Conv1d": {"valid": ["k"]}}
@@ -45,12 +47,17 @@ def record(**changes: Any) -> dict[str, Any]:
     }
 
 
+def sides(trial: Mapping[str, Any] | None = None) -> Sides:
+    """The two targets of such a trial."""
+    return Sides(Target.of_kind("torch@cpu"), Target.of_kind((trial or record())["subject"]), VERSIONS)
+
+
 AGREES = {"verdict": "bitwise", "as_expected": True, "diagnosis": None}
 FAILS = {"verdict": "rejected_by_subject", "diagnosis": None, "error": {"type": "ValueError"}}
 
 
 def status(trial: dict[str, Any], *known: Known) -> Status:
-    return judge(trial, known, VERSIONS)[0]
+    return judge(trial, known, sides(trial))[0]
 
 
 # -- status ------------------------------------------------------------------------------------------------------------
@@ -121,23 +128,24 @@ def test_what_is_red() -> None:
     ],
 )
 def test_what_is_wrong_is_said_in_words(trial: dict[str, Any], known: Known, words: str) -> None:
-    assert judge(trial, [known], VERSIONS)[1:] == (known, words)
+    assert judge(trial, [known], sides(trial))[1:] == (known, words)
 
 
 def test_a_trial_that_nothing_covers_has_no_entry() -> None:
-    assert judge(record(), [entry(layer="Conv1d")], VERSIONS) == (Status.NEW, None, "")
+    assert judge(record(), [entry(layer="Conv1d")], sides()) == (Status.NEW, None, "")
 
 
 def test_the_first_entry_that_covers_a_trial_counts() -> None:
     first, second = entry(id="first"), entry(id="second")
-    assert judge(record(), [entry(layer="Conv1d"), first, second], VERSIONS)[1] is first
+    assert judge(record(), [entry(layer="Conv1d"), first, second], sides())[1] is first
 
 
 # -- scope -------------------------------------------------------------------------------------------------------------
 
 
 def covered(known: Known, **changes: Any) -> bool:
-    return known.covers(record(**changes), VERSIONS)
+    trial = record(**changes)
+    return known.covers(trial, sides(trial))
 
 
 @pytest.mark.parametrize(
@@ -156,17 +164,56 @@ def test_an_entry_ends_where_its_scope_ends(scope: dict[str, Any], outside: dict
 
 
 @pytest.mark.parametrize(
-    ("scope", "subjects", "applies"),
+    ("scope", "subject", "applies"),
     [
-        ({}, [], True),
-        ({"subjects": ("mindspore@cpu", "mindspore@gpu")}, ["mindspore@gpu"], True),
-        ({"subjects": ("mindspore@cpu",)}, ["mindspore@gpu"], False),
-        ({"versions": {"mindspore": SpecifierSet("<2.10")}}, ["mindspore@cpu"], False),
-        ({"versions": {"torch": SpecifierSet(">=2")}}, ["mindspore@cpu"], True),
+        ({}, "mindspore@gpu", True),
+        ({"subjects": ("mindspore@cpu", "mindspore@gpu")}, "mindspore@gpu", True),
+        ({"subjects": ("mindspore@cpu",)}, "mindspore@gpu", False),
+        ({"subjects": ("mindspore@cpu",)}, "mindspore@cpu+avx512", True),
+        ({"subjects": ("mindspore@cpu",)}, "mindspore@cpu+avx512:graph", False),
+        ({"subjects": ("mindspore@cpu:graph",)}, "mindspore@cpu+avx512:graph", True),
+        ({"subjects": ("mindspore@cpu+avx512",)}, "mindspore@cpu+avx512", True),
+        ({"subjects": ("mindspore@cpu+avx512",)}, "mindspore@cpu", False),
+        ({"versions": {"mindspore": SpecifierSet("<2.10")}}, "mindspore@cpu", False),
+        ({"versions": {"torch": SpecifierSet(">=2")}}, "mindspore@cpu", True),
+        ({"references": ("torch@cpu",)}, "mindspore@cpu", True),
+        ({"references": ("torch@gpu",)}, "mindspore@cpu", False),
     ],
 )
-def test_whether_a_run_could_have_met_an_entry(scope: dict[str, Any], subjects: list[str], applies: bool) -> None:
-    assert entry(**scope).applies(subjects, VERSIONS) is applies
+def test_whether_a_run_could_have_met_an_entry(scope: dict[str, Any], subject: str, applies: bool) -> None:
+    assert entry(**scope).applies(sides({"subject": subject})) is applies
+
+
+@pytest.mark.parametrize(
+    ("scope", "isas", "applies"),
+    [
+        ({}, {}, True),
+        ({"torch": ("avx2",)}, {"torch": "avx2", "mindspore": "amx"}, True),
+        ({"torch": ("avx2", "amx")}, {"torch": "amx"}, True),
+        ({"torch": ("avx2",)}, {"torch": "avx512", "mindspore": "avx2"}, False),
+        ({"torch": ("avx2",)}, {"torch": None}, False),
+        ({"torch": ("avx2",)}, {}, False),
+        ({"torch": ("avx2",), "mindspore": ("avx2",)}, {"torch": "avx2", "mindspore": "avx512"}, False),
+    ],
+)
+def test_what_was_seen_on_some_instruction_sets_is_accepted_on_no_other(
+    scope: dict[str, tuple[str, ...]], isas: dict[str, str | None], applies: bool
+) -> None:
+    assert entry(isas=scope).applies(replace(sides(), isas=isas)) is applies
+
+
+@pytest.mark.parametrize(
+    ("scope", "applies"),
+    [
+        ({}, False),
+        ({"subjects": ("torch@cpu+avx512",)}, False),
+        ({"references": ("torch@cpu",)}, True),
+        ({"references": ("torch@cpu",), "subjects": ("torch@cpu+amx",)}, False),
+        ({"references": ("torch@cpu+native",)}, False),
+    ],
+)
+def test_between_two_frameworks_is_not_between_one_and_itself(scope: dict[str, Any], applies: bool) -> None:
+    assert entry(**scope).applies(sides({"subject": "torch@cpu+avx512"})) is applies
 
 
 def test_scope_does_not_look_at_the_result() -> None:
@@ -203,7 +250,7 @@ def test_versions(ranges: dict[str, str], inside: bool) -> None:
 )
 def test_a_pre_release_is_ordered_like_any_other(version: str, inside: bool) -> None:
     known = entry(versions={"torch": SpecifierSet(">=2.13.0")})
-    assert known.covers(record(), {"torch": version}) is inside
+    assert known.covers(record(), replace(sides(), versions={"torch": version})) is inside
 
 
 def test_the_lists_of_a_record_are_the_tuples_of_a_case() -> None:
@@ -271,7 +318,7 @@ def test_a_good_file(tmp_path: Path) -> None:
     assert first.when.text == "k % 2 == 0"
     assert (second.id, second.error, second.versions) == ("other", "ValueError", {})
     assert second.verdicts == {Verdict.CRASH}
-    assert second.covers({**record(), "layer": "Conv1d", "family": "valid"}, {})
+    assert second.covers({**record(), "layer": "Conv1d", "family": "valid"}, replace(sides(), versions={}))
 
 
 def test_an_accepted_agreement_is_of_either_kind(tmp_path: Path) -> None:
@@ -389,7 +436,7 @@ def test_an_empty_list_accepts_nothing(tmp_path: Path) -> None:
         (
             [("[mindspore@cpu]", "[§mindspore]")],
             "known.0.subjects.0",
-            "target 'mindspore': expected framework@device[:mode], as in mindspore@cpu",
+            "target 'mindspore': expected framework@device[+isa][:mode], as in mindspore@cpu, torch@cpu+native",
             "",
         ),
         ([("known:\n", "§knwon:\n")], "knwon", "unknown key", "did you mean 'known'?"),

@@ -40,7 +40,7 @@ def twice(x, by):
 def test_only_the_plain_mode_runs_python(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, interpreted: bool, steps: tuple[str, ...]
 ) -> None:
-    environment.limit_threads(1)
+    environment.prepare(1)
     module = f"probe_{mode or 'plain'}_{'_'.join(steps)}".lower()
     (tmp_path / f"{module}.py").write_text(PROBE)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -60,7 +60,7 @@ def test_only_the_plain_mode_runs_python(
 
 @pytest.mark.parametrize("mode", ["", "graph"])
 def test_a_layer_without_parameters_is_differentiated_in_either_mode(mode: str) -> None:
-    environment.limit_threads(1)
+    environment.prepare(1)
     x, weights = np.array([[1.0, -2.0]], np.float32), np.array([[5.0, 7.0]], np.float32)
     request = Request((Step("mindspore.nn.ReLU"),), 0, (x,), {}, cotangent=weights)
     seen = targets.backend(Target("mindspore", "cpu", mode), 1).observe(request)

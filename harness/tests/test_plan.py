@@ -304,6 +304,8 @@ def test_accepted_divergences_use_the_names_of_a_case(tmp_path: Path) -> None:
         ("mindspore@ascend:graph", replace(GRAPH, where=targets.OWN_PROCESS)),
         ("mindspore@gpu:", Target("mindspore", "gpu", where=targets.OWN_PROCESS)),
         ("numpy@cpu", Target("numpy", "cpu")),
+        ("torch@cpu+native", replace(TORCH, isa="native", where=targets.OWN_PROCESS)),
+        ("mindspore@cpu+sse41:graph", replace(GRAPH, device="cpu", isa="sse41", where=targets.OWN_PROCESS)),
     ],
 )
 def test_a_target_is_parsed(text: str, target: Target) -> None:
@@ -314,10 +316,10 @@ def test_a_target_is_parsed(text: str, target: Target) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "expected framework@device[:mode], as in mindspore@cpu"),
-        ("torch", "expected framework@device[:mode], as in mindspore@cpu"),
-        ("torch@", "expected framework@device[:mode], as in mindspore@cpu"),
-        ("torch@:graph", "expected framework@device[:mode], as in mindspore@cpu"),
+        ("", "expected framework@device[+isa][:mode], as in mindspore@cpu, torch@cpu+native"),
+        ("torch", "expected framework@device[+isa][:mode], as in mindspore@cpu, torch@cpu+native"),
+        ("torch@", "expected framework@device[+isa][:mode], as in mindspore@cpu, torch@cpu+native"),
+        ("torch@:graph", "expected framework@device[+isa][:mode], as in mindspore@cpu, torch@cpu+native"),
         ("mindspoer@cpu", "unknown framework (did you mean 'mindspore'?)"),
         ("jax@cpu", f"unknown framework (known: {', '.join(targets.frameworks())})"),
         ("@cpu", f"unknown framework (known: {', '.join(targets.frameworks())})"),
@@ -325,10 +327,14 @@ def test_a_target_is_parsed(text: str, target: Target) -> None:
         ("torch@tpu:graph", "unknown device (did you mean 'gpu'?)"),
         ("torch@xla", "unknown device (known: ascend, cpu, gpu)"),
         ("torch@cpu@gpu", "unknown device (did you mean 'gpu'?)"),
+        ("torch@cpu+axv2", "unknown instruction set (did you mean 'avx2'?)"),
+        ("torch@cpu+", "unknown instruction set (known: "),
+        ("mindspore@cpu:graph+avx2", "expected framework@device[+isa][:mode], as in mindspore@cpu, torch@cpu+native"),
+        ("torch@gpu+avx2", "only a CPU has instruction sets to choose from; leave out '+avx2'"),
     ],
 )
 def test_a_bad_target_is_told(text: str, problem: str) -> None:
-    with pytest.raises(HarnessError, match=re.escape(f"target '{text}': {problem}") + ("$" if "@" in text else "; ")):
+    with pytest.raises(HarnessError, match=re.escape(f"target '{text}': {problem}") + ("" if "@" in text else "; ")):
         targets.parse(text)
 
 

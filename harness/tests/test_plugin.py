@@ -339,7 +339,7 @@ def test_known_divergences_that_vanish_or_change_are_red(project: Project) -> No
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     by_family = {"right": "unexpected_pass", "wrong": "changed", "third": "new"}
     assert project.statuses() == {f"affine/{name}/ci={ci}": by_family[name] for name in by_family for ci in (3, 4)}
-    result.stdout.fnmatch_lines(
+    result.stdout.fnmatch_lines_random(
         [
             "the known divergence 'gone' has vanished here*",
             "the known divergence 'other-verdict' has changed: its verdict is value, accepted is shape",
@@ -636,3 +636,51 @@ def test_a_subject_that_was_not_run_at_all_is_told_and_leaves_no_report_green(pr
     report = project.pytester.run(sys.executable, "-m", "harness", "report", str(project.results), "-o", "page")
     assert report.ret == 1
     report.stdout.fnmatch_lines(["NOT RUN: gone: *"])
+
+
+# -- a red run can be read ---------------------------------------------------------------------------------------------
+
+MANY = (family("wrong", "Shifted", "ci: [3, 4, 5, 6]"), family("turned", "Flipped", "ci: [3, 4]"), RIGHT)
+
+
+def blocks(result: pytest.RunResult) -> list[str]:
+    """The headings of the failures that are printed in full."""
+    return [line.strip("_ ") for line in result.outlines if line.startswith("___")]
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_class_is_one_failure(project: Project, workers: str) -> None:
+    project.layer("Affine", *MANY)
+    result = project.run("-n", workers, "--junitxml", "junit.xml")
+    result.assert_outcomes(failed=6, passed=2)
+    assert blocks(result) == ["affine/wrong/ci=3,float32,mini@cpu", "affine/turned/ci=3,float32,mini@cpu"]
+    lines = result.outlines
+    assert sum(line.startswith("new divergence: Affine") for line in lines) == 2
+    assert [line for line in lines if "affine/wrong/ci=4" in line or "wrong::ci=5" in line] == []
+    order = [each[:4] for each in lines if each.startswith(("____", "new:", "next:"))]
+    assert order == ["____", "____", "new:", "new:", "next"], "the failures, the classes, what to do"
+    suite = ElementTree.parse(project.path / "junit.xml").getroot()[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("8", "6")
+    project.run("--lf", "-n", workers).assert_outcomes(failed=6)
+
+
+def test_the_other_trials_of_a_class_are_listed_for_who_asks(project: Project) -> None:
+    project.layer("Affine", *MANY)
+    asked = project.run("-n", "0", "-v")
+    assert len(blocks(asked)) == 2
+    asked.stdout.fnmatch_lines(["  affine/wrong/ci=4,float32,mini@cpu", "  affine/wrong/ci=6,float32,mini@cpu"])
+    for arguments in (["-rf"], ["-ra"], ["--tb=line"]):
+        result = project.run("-n", "0", *arguments)
+        named = [line for line in result.outlines if "wrong" in line and "ci=5" in line]
+        assert named, "pytest's own options go on as people expect"
+        result.assert_outcomes(failed=6, passed=2)
+    assert blocks(project.run("-n", "0", "--tb=no")) == []
+    assert len(blocks(project.run("-n", "0", "--maxfail=2"))) == 1, "of what was run until then"
+
+
+def test_other_failing_tests_are_printed_as_ever(project: Project) -> None:
+    project.layer("Affine", *MANY)
+    project.pytester.makepyfile(test_own="def test_own():\n    assert 1 == 2, 'mine'\n")
+    result = project.run("-n", "0", "cases", "test_own.py")
+    result.assert_outcomes(failed=7, passed=2)
+    assert blocks(result) == ["test_own", "affine/wrong/ci=3,float32,mini@cpu", "affine/turned/ci=3,float32,mini@cpu"]

@@ -110,12 +110,12 @@ def here(tmp_path: Path) -> Here:
 @pytest.mark.parametrize("name", TRIALS)
 @pytest.mark.filterwarnings("ignore")
 def test_it_shows_in_a_bare_process_what_the_record_says(name: str, here: Here) -> None:
-    found = find(name, ROOT / "cases", TORCH)
+    found = find(name, ROOT / "cases", str(TORCH))
     made = make(found, here.asking(found.file, found.trial), lambda target: targets.backend(target, 1))
     exhibit, text = made.exhibit, script(made.exhibit, targets.dialect)
     assert signature(exhibit.record) == signature(made.record)
     assert len(text.splitlines()) <= LINES
-    assert not re.findall(r"^(?:from|import) (?!sys|traceback|inspect|numpy|torch|mindspore)", text, re.MULTILINE)
+    assert not re.findall(r"^(?:from|import) (?!os|sys|traceback|inspect|numpy|torch|mindspore)", text, re.MULTILINE)
     ran = bare.run(text, limit=120.0)
     assert ran.code == 1, ran.output
     for words in said(exhibit):
@@ -153,17 +153,18 @@ def test_every_class_has_its_trial(here: Here) -> None:
     files = [plan.read_case_file(path) for path in plan.case_paths(ROOT / "cases")]
     entries, selection = plan.load_known(files), plan.Selection(TORCH, tuple(map(targets.parse, DEFAULT_SUBJECTS)))
     versions = {target.framework: targets.version(target.framework) for target in (TORCH, MINDSPORE)}
+    isas = {target.framework: here.bench.open(target).provenance()["isa"] for target in (TORCH, MINDSPORE)}
     for file in files:
         named = {name for entry in entries if entry.layer == file.layer for name in entry.families}
         # What is lost of subnormal numbers depends on the thread that comes to compute.
         named -= {"subnormal-input"}
         for family in (each for each in file.families if each.name in named and str(each.stated.check) != "init"):
-            covered = [trial for trial in plan.trials(family, selection) if _covered(trial, entries, versions)]
+            covered = [trial for trial in plan.trials(family, selection) if _covered(trial, entries, versions, isas)]
             # A few of each family: more of the same is what the conditions of known.yaml are for.
             for trial in covered[:: max(1, len(covered) // FEW)]:
                 class_ = _class(trial, here)
                 wanted.setdefault(class_, trial.id)
-        met |= {_class(find(name, ROOT / "cases", TORCH).trial, here) for name in TRIALS if _is_of(name, file)}
+        met |= {_class(find(name, ROOT / "cases", str(TORCH)).trial, here) for name in TRIALS if _is_of(name, file)}
     assert not [f"{class_}: {name}" for class_, name in wanted.items() if class_ not in met], "add these to TRIALS"
 
 
@@ -171,9 +172,12 @@ def _is_of(name: str, file: CaseFile) -> bool:
     return name.startswith(f"{file.path.stem}/")
 
 
-def _covered(trial: Trial, entries: Sequence[known.Known], versions: Mapping[str, str | None]) -> bool:
+def _covered(
+    trial: Trial, entries: Sequence[known.Known], versions: Mapping[str, str | None], isas: Mapping[str, str]
+) -> bool:
     record = trial_record.jsonable({**_scope(trial), "values": trial.case.values})
-    return any(entry.covers(record, versions) for entry in entries)
+    sides = known.Sides(trial.reference, trial.subject, versions, isas)
+    return any(entry.covers(record, sides) for entry in entries)
 
 
 def _scope(trial: Trial) -> dict[str, Any]:

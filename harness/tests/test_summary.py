@@ -8,7 +8,7 @@ import pytest
 
 from harness.classes import classes
 from harness.records import Record
-from harness.summary import blocks, github_lines, layer_lines, weak_block, write
+from harness.summary import blocks, github_lines, layer_lines, leading, weak_block, write
 from harness.tests.sample import KNOWN, checked, divergent, known, results, trial
 
 BORDER = {"diagnosis": {"kind": "border", "says": "only the border differs"}}
@@ -30,7 +30,8 @@ class Screen:
 def summary(folder: Path, trials: list[Record]) -> list[str]:
     """What a run with these trials ends with."""
     screen = Screen()
-    write(screen, results(folder, trials), folder, folder.parent)
+    found = results(folder, trials)
+    write(screen, found, classes(found.trials), folder, folder.parent)
     return screen.lines
 
 
@@ -53,13 +54,14 @@ def test_new_classes_come_first_each_once_with_its_smallest_trial_and_command(tm
     [heading] = [line for line in lines if line.startswith("new: ")]
     assert heading == f"new: {classes(trials)[0].id}: 3 of 6 trials of same"
     start = lines.index(heading)
-    assert lines[start + 1 : -1] == [
+    assert lines[start + 1 : -2] == [
         "  The actual values are the expected ones, shifted by one column.",
         "  when k % 2 == 0",
         "  smallest trial: conv2d/same/k=2,s=1,float32,mindspore@cpu",
         "  python -m harness compare 'torch.nn.Conv2d(4, 6, 2)' 'mindspore.nn.Conv2d(4, 6, 2)'",
         "in all: 1 new class (3 trials), 1 known class (2 trials)",
     ]
+    assert lines[-2].startswith("all trials of each class: -v lists them")
     assert lines[-1].startswith("next: run a reproducer above, or: python -m harness repro TRIAL; then mend")
 
 
@@ -70,11 +72,21 @@ def test_known_classes_are_counted_and_not_listed(tmp_path: Path) -> None:
     assert lines[-1].startswith("next: open ")
 
 
-def test_the_list_of_classes_ends_after_ten() -> None:
-    trials = [divergent(k, layer=f"Layer{number}") for number in range(13) for k in (1, 2)]
+def test_the_list_of_classes_ends_after_twenty() -> None:
+    trials = [divergent(k, layer=f"Layer{number}") for number in range(23) for k in (1, 2)]
     shown = blocks(classes(trials))
-    assert len(shown) == 11
+    assert len(shown) == 21
     assert shown[-1] == ["... and 3 new classes (6 trials); all are in the report"]
+    assert len(github_lines(classes(trials))) == 10
+
+
+def test_all_trials_of_a_class_are_listed_for_who_wants_to_see_them(tmp_path: Path) -> None:
+    weak = {"verdict": "weak", "status": "new", "as_expected": False, "note": "no weights", "undocumented": ""}
+    trials = [divergent(2), divergent(4), divergent(6), trial(1, **weak), trial(3, **weak)]
+    [[*_, second, third]] = blocks(classes(trials), verbose=True)
+    assert [second, third] == [each["trial"] for each in trials[1:3]]
+    assert weak_block(trials, verbose=True)[0][-1] == trials[4]["trial"]
+    assert leading(classes(trials), results(tmp_path, trials)) == [trials[0]["trial"], trials[3]["trial"]]
 
 
 def test_a_class_of_many_families_names_a_few() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
+from harness import isa
 from harness.backends.pipeline import Gradients, PipelineBackend, Point
 from harness.protocol import Request
 
@@ -158,7 +160,8 @@ class MiniatureBackend(PipelineBackend):
         return layer
 
     def provenance(self) -> Mapping[str, Any]:
-        return {"framework": self.name, "version": "1.0", "device": "cpu", "threads": self.threads}
+        told = {"framework": self.name, "version": "1.0", "device": "cpu", "threads": self.threads}
+        return {**told, "isa": kept_within()}
 
     def resolve(self, call: str) -> Any:
         framework, _, layer = call.rpartition(".")
@@ -234,6 +237,12 @@ class MiniatureBackend(PipelineBackend):
         for name, array in state.items():
             self.assign(layer, name, array)
         return None
+
+
+def kept_within() -> str:
+    """The instruction set that this framework takes: it reads the variable itself, as oneDNN does."""
+    words = {values.onednn: word for word, values in isa.ISAS.items()}
+    return words.get(os.environ.get(isa.ONEDNN[0], ""), isa.NATIVE)
 
 
 def _differences(array: Array, scalar: Callable[[], float], dtype: np.dtype[Any]) -> Array:

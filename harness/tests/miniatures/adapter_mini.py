@@ -25,6 +25,7 @@ from harness.tests.miniatures.adapter_honest import (
     Scale,
     Table,
     conflict,
+    kept_within,
 )
 from harness.tests.miniatures.adapter_honest import (
     Dense as HonestDense,
@@ -56,6 +57,14 @@ class Shifted(Linear):
 
     def compute(self, x: Array, weight: Array, bias: Array) -> Any:
         return np.roll(super().compute(x, weight, bias), 1, -1)
+
+
+class Dispatched(Linear):
+    """Right but on SSE4.1, where the kernel that is taken rolls its output by one."""
+
+    def compute(self, x: Array, weight: Array, bias: Array) -> Any:
+        right = super().compute(x, weight, bias)
+        return np.roll(right, 1, -1) if kept_within() == "sse41" else right
 
 
 class Flipped(Linear):
@@ -369,6 +378,7 @@ WRONG = (
     NoBias,
     Transposed,
     Shifted,
+    Dispatched,
     Bounded,
     Flipped,
     HalfCast,

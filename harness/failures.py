@@ -1,0 +1,56 @@
+"""Which failures a run prints in full: of each class of divergence one, its smallest trial."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+# With these styles pytest prints a line for each failure, or nothing.
+SHORT = ("line", "no")
+LINES_BY_DEFAULT = "fE"
+
+
+class FailureBlocks:
+    """Keeps the failures that are not printed out of pytest's sections, while these are printed."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Print all of them, until it is told which."""
+        self._config = config
+        self._leading: Mapping[str, int] | None = None
+        self._all: list[Any] = []
+
+    def lead(self, trials: Sequence[str]) -> None:
+        """Print the failures of these trials, in this order, and those that are of no trial."""
+        self._leading = {trial: place for place, trial in enumerate(trials)}
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, None, None]:
+        """Leave pytest its count of failures, and take the others away while it prints."""
+        leading = self._leading
+        if leading is None or self._config.option.tbstyle in SHORT:
+            yield
+            return
+        self._all = terminalreporter.stats.get("failed", [])
+        others = [report for report in self._all if not _trial(report)]
+        kept = sorted((report for report in self._all if _trial(report) in leading), key=lambda r: leading[_trial(r)])
+        if kept:
+            terminalreporter.stats["failed"] = [*others, *kept]
+        try:
+            yield
+        finally:
+            if kept:
+                terminalreporter.stats["failed"] = self._all
+
+    def before_lines(self, terminalreporter: Any) -> None:
+        """Give pytest back all failures for its list of lines, if the user has asked for that list."""
+        asked = any(argument.startswith("-r") for argument in self._config.invocation_params.args)
+        if self._all and (asked or self._config.option.reportchars != LINES_BY_DEFAULT):
+            terminalreporter.stats["failed"] = self._all
+
+
+def _trial(report: Any) -> str:
+    """The trial that a report is of; empty if it is of none."""
+    return str(json.loads(report.harness)["record"]["trial"]) if hasattr(report, "harness") else ""
