@@ -44,7 +44,7 @@ def compare(actual: Array, expected: Array, tensor: str, judge: Judge) -> Compar
     """Grade actual against expected.
 
     Shapes and dtypes are compared before values and nothing is cast first. In both lanes each side is held against
-    the adjudicator where there is one; in the exact lane the bound is zero. A mutual judge allows for the bounds of both.
+    the adjudicator where there is one; in the exact lane the bound is zero. A mutual judge allows for both sides.
 
     Args:
         actual: the subject's array.

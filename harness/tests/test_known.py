@@ -278,6 +278,8 @@ known:
     dtypes: [float32]
     versions: {mindspore: ">=2.10,<2.11", torch: ">=2"}
     verdict: value
+    isa: {torch: [avx2, amx], mindspore: [avx512]}
+    references: [torch@cpu]
     diagnosis: [shifted]
     reason: >
       pads on
@@ -312,6 +314,8 @@ def test_a_good_file(tmp_path: Path) -> None:
         subjects=("mindspore@cpu",),
         dtypes=("float32",),
         versions={"mindspore": SpecifierSet(">=2.10,<2.11"), "torch": SpecifierSet(">=2")},
+        isas={"torch": ("avx2", "amx"), "mindspore": ("avx512",)},
+        references=("torch@cpu",),
         diagnosis=("shifted",),
         link="https://example.org/1",
     )
@@ -338,6 +342,10 @@ def test_a_missing_file_accepts_nothing(tmp_path: Path) -> None:
 def test_an_empty_list_accepts_nothing(tmp_path: Path) -> None:
     path, _ = write(tmp_path, text="known: []\n")
     assert load(path, FAMILIES) == ()
+
+
+DEVICE, NEAR = "target 'torch@cup': unknown device (did you mean 'cpu'?)", "did you mean 'mindspore'?"
+ISAS = "known: amx, amx_fp16, avx, avx2, avx512, avx512_fp16, sse41"
 
 
 @pytest.mark.parametrize(
@@ -439,6 +447,10 @@ def test_an_empty_list_accepts_nothing(tmp_path: Path) -> None:
             "target 'mindspore': expected framework@device[+isa][:mode], as in mindspore@cpu, torch@cpu+native",
             "",
         ),
+        ([("[torch@cpu]", "[torch@cpu, §torch@cup]")], "known.0.references.1", DEVICE, ""),
+        ([("amx]", "§amxx]")], "known.0.isa.torch.1", "no such instruction set", "did you mean 'amx'?"),
+        ([("[avx512]", "[§native]")], "known.0.isa.mindspore.0", "no such instruction set", ISAS),
+        ([(", mindspore: [avx512]", ", §mindspoer: [avx512]")], "known.0.isa.mindspoer", "no such framework", NEAR),
         ([("known:\n", "§knwon:\n")], "knwon", "unknown key", "did you mean 'known'?"),
     ],
 )
