@@ -71,8 +71,9 @@ class _Shard:
     def ways(self) -> dict[str, str]:
         """What all shards of one plan are run with, as far as it is known: a target that no trial came to is not."""
         versions = {name: str(target["version"]) for name, target in self.targets.items() if target.get("version")}
+        isas = {f"{name}'s isa": str(target["isa"]) for name, target in self.targets.items() if target.get("isa")}
         ways = {name: str(self.run.header.get(name)) for name in ("tier", "selected")}
-        return {**ways, **versions} if self.run.trials else ways
+        return {**ways, **versions, **isas} if self.run.trials else ways
 
     def fits(self, other: _Shard) -> bool:
         """Whether nothing speaks against that both are of one plan."""

@@ -22,8 +22,8 @@ from harness.report.changes import Changes, changes, describe
 from harness.report.classrows import ClassRow, class_rows
 from harness.report.groups import Group, anchor, gather, reason_of, version
 
-_TARGET_COLUMNS = ("framework", "version", "device", "threads")
-_RUN_COLUMNS = ["time", "shard", "tier", "selected", "planned", "harness", "python", "platform"]
+_TARGET_COLUMNS = ("framework", "version", "device", "isa", "threads")
+_RUN_COLUMNS = ["time", "shard", "tier", "selected", "planned", "harness", "python", "platform", "cpu"]
 _PLAN_HASH = 12
 
 

@@ -36,6 +36,11 @@ class Shards:
         return [problem.replace(f"{self.folder}/", "").replace("/results.jsonl", "") for problem in found]
 
 
+def on(word: str) -> dict[str, Any]:
+    """The targets, torch on this instruction set."""
+    return {**TARGETS, "torch@cpu": {**TARGETS["torch@cpu"], "isa": word}}
+
+
 @pytest.fixture
 def shards(tmp_path: Path) -> Shards:
     return Shards(tmp_path)
@@ -111,10 +116,11 @@ def test_trials_of_two_runs_with_other_verdicts_are_told(shards: Shards) -> None
         ({"tier": "full"}, "tier is full, there default"),
         ({"selected": "-k same"}, "selected is -k same, there all"),
         ({"targets": NEWER}, "mindspore@cpu is 2.11.0, there 2.10.0"),
+        ({"targets": on("amx")}, "torch@cpu's isa is amx, there avx2"),
     ],
 )
 def test_a_shard_of_another_run_is_one_line(shards: Shards, changes: dict[str, Any], says: str) -> None:
-    shards.add(1).add(2, **changes).add(3)
+    shards.add(1, targets=on("avx2")).add(2, **changes).add(3, targets=on("avx2"))
     assert shards.problems == [
         f"1: shard 2 of 3 is of another run than 0: {says}; run the one again as the other was.",
     ]
