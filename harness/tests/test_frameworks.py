@@ -91,7 +91,7 @@ def test_a_divergence_is_red_until_it_is_known(tmp_path: Path) -> None:
     records = read(tmp_path / "bare").trials
     assert {record["status"] for record in records} == {"new"}
     assert {record["disagrees"] for record in records} == {"subject"}
-    assert records[0]["reproducer"] in bare.stdout
+    assert any(record["reproducer"] in bare.stdout for record in records), "that of the smallest trial of a class"
 
 
 def test_a_reproducer_says_what_the_record_says(tmp_path: Path) -> None:
