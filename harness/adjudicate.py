@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,6 +64,18 @@ class Setting:
         if tensor in self.judges or tensor in self.silent or unknown:
             return self.judges.get(tensor)
         return Judge(self.lane, None, None)
+
+    def mutual(self) -> Setting:
+        """The setting without its truth, for two sides that are held against each other alone.
+
+        The bound is that of both, and the same everywhere: which element is how large is not known.
+        """
+        largest = {name: each.bound.max(initial=0.0) for name, each in self.judges.items() if each.bound is not None}
+        judges = {
+            name: replace(each, truth=None, bound=np.asarray(2 * largest[name]) if name in largest else None)
+            for name, each in self.judges.items()
+        }
+        return replace(self, adjudicator=None, judges=judges)
 
 
 class NotASum(Exception):

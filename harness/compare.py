@@ -18,7 +18,7 @@ class Judge:
 
     Attributes:
         lane: whose rules apply.
-        bound: largest allowed distance of either side from the truth, per element.
+        bound: largest allowed distance of either side from the truth, per element, or one of no axes for all.
         truth: the adjudicator's result; ``None`` where there is none, and the sides are held against each other.
         unbiased: the adjudicator's result without the bias, for the planted mutants.
         within: the part of the array that anything but zero can stand in; mutants are planted there.
@@ -32,10 +32,15 @@ class Judge:
     within: tuple[slice, ...] = ()
     mutual: bool = False
 
+    def over(self, shape: tuple[int, ...]) -> Judge:
+        """The judge whose one bound is that of each element of this shape; itself, where there is one per element."""
+        single = self.bound is not None and not self.bound.shape
+        return replace(self, bound=np.full(shape, self.bound)) if single else self
+
     def outside(self, array: Array, centre: Array) -> Array:
         """Where the array is further from the centre than the bound allows; non-finite values by place and sign."""
         difference = distance(array, centre)
-        bound = self.bound if self.bound is not None and self.bound.shape == difference.shape else 0.0
+        bound = self.bound if self.bound is not None and self.bound.shape in ((), difference.shape) else 0.0
         # A bound of a table is not a number where the truth is none.
         return np.asarray(~(((difference <= bound) | (difference == 0)) & np.isfinite(difference)))
 

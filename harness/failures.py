@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
@@ -46,8 +48,14 @@ class FailureBlocks:
 
     def before_lines(self, terminalreporter: Any) -> None:
         """Give pytest back all failures for its list of lines, if the user has asked for that list."""
-        asked = any(argument.startswith("-r") for argument in self._config.invocation_params.args)
-        if self._all and (asked or self._config.option.reportchars != LINES_BY_DEFAULT):
+        config = self._config
+        given = [
+            *config.invocation_params.args,
+            *config.getini("addopts"),
+            *os.environ.get("PYTEST_ADDOPTS", "").split(),
+        ]
+        asked = any(re.match(r"-[a-zA-Z]*r", argument) for argument in given)
+        if self._all and (asked or config.option.reportchars != LINES_BY_DEFAULT):
             terminalreporter.stats["failed"] = self._all
 
 

@@ -19,7 +19,7 @@ from typing import Dict, List, Mapping, MutableMapping, NamedTuple, Optional, Tu
 ONEDNN = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 ATEN, MKL = "ATEN_CPU_CAPABILITY", "MKL_CBWR"
 VARIABLES = (*ONEDNN, ATEN, MKL)
-# What this process, or the one that started it, was kept within, and which of the variables it has set for that.
+# What this process, or the one that started it, was kept within, and what it has set for that: avx2 MKL_CBWR=COMPATIBLE
 MARK = "CONFORMANCE_ISA"
 NATIVE = "native"
 BASELINE = "avx2"
@@ -100,7 +100,7 @@ def keep_within(isa: str = "", environ: MutableMapping[str, str] = os.environ) -
     if any(name in theirs for name in ONEDNN):  # two names of one setting
         found = {name: value for name, value in found.items() if name not in ONEDNN}
     environ.update(found)
-    environ[MARK] = " ".join([meant(isa), *found])
+    environ[MARK] = " ".join([meant(isa), *(f"{name}={value}" for name, value in found.items())])
 
 
 def meant(isa: str) -> str:
@@ -120,7 +120,9 @@ def chosen(environ: Mapping[str, str] = os.environ) -> Dict[str, str]:
 
 
 def _ours(environ: Mapping[str, str]) -> List[str]:
-    return environ.get(MARK, "").split()[1:]
+    """The variables that are as they were set here; one that has another value since is somebody else's."""
+    pairs = (pair.partition("=") for pair in environ.get(MARK, "").split()[1:])
+    return [name for name, _, value in pairs if environ.get(name) == value]
 
 
 def lacking(isa: str) -> Optional[str]:

@@ -43,6 +43,8 @@ class Sides:
     Attributes:
         versions: by framework.
         isas: by framework, the instruction set that its kernels took, a word of :data:`harness.isa.ISAS` as a rule.
+
+    Of one framework that is held against itself, both are the subject's.
     """
 
     reference: Target

@@ -78,7 +78,7 @@ def _compare_all(trial: Trial, setting: Setting, expected: Observation, actual: 
             actual.outputs.get(name, NOTHING),
             expected.outputs.get(name, NOTHING),
             name,
-            replace(judge, mutual=trial.against_itself),
+            replace(judge, mutual=trial.against_itself).over(expected.outputs.get(name, NOTHING).shape),
         )
         for name in names
         if (judge := setting.judge(name)) is not None

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from harness import checks, tolerance
-from harness.adjudicate import Adjudicator, NotASum, Question, Setting, appoint, settle, unjudged
+from harness.adjudicate import Adjudicator, Appointment, NotASum, Question, Setting, appoint, settle, unjudged
 from harness.backends import targets
 from harness.compare import Judge
 from harness.diagnosis import Diagnosis, Evidence, diagnose
@@ -53,11 +53,24 @@ def settings(trial: Trial, open_backend: Open, lanes: Sequence[Lane]) -> Iterato
     """What each of these lanes is run and judged with; none for a lane that says nothing here."""
     framework = trial.reference.framework
     appointed = appoint(trial.case, framework, _adjudicators(trial, open_backend))
+    borrowed = appointed is None and trial.against_itself
+    if borrowed:
+        framework, appointed = _borrowed(trial, open_backend)
     short = any(tolerance.shortened(open_backend(side).provenance()) for side in (trial.reference, trial.subject))
     for lane in (each for each in trial.case.lanes if each in lanes):
         setting = settle(Question(trial.case, framework, lane, trial.dtype, short), appointed)
         if setting is not None:
-            yield setting
+            yield setting.mutual() if borrowed else setting
+
+
+def _borrowed(trial: Trial, open_backend: Open) -> tuple[str, Appointment | None]:
+    """Who computes another framework's calls of the case, which tells how large values are, and not which are right."""
+    independent = list(_adjudicators(trial, open_backend))[:1]
+    for framework in trial.case.sides:
+        appointed = appoint(trial.case, framework, independent)
+        if appointed is not None:
+            return framework, appointed
+    return trial.reference.framework, None
 
 
 def _adjudicators(trial: Trial, open_backend: Open) -> Iterator[Adjudicator]:
@@ -137,6 +150,7 @@ def _diagnosis(trial: Trial, reports: Sequence[LaneReport]) -> Diagnosis | None:
             actual, expected = (side.outputs.get(each.tensor) for side in (report.actual, other))
             if each.verdict in (Verdict.VALUE, Verdict.SHAPE) and actual is not None and expected is not None:
                 judge = report.setting.judge(each.tensor) or Judge(report.setting.lane, None, None)
+                judge = judge.over(expected.shape)
                 # Two modes of one framework are held against each other bit for bit.
                 known = (judge.truth, judge.unbiased, None if each.against else judge.bound)
                 return diagnose(Evidence(actual, expected, each.tensor, *_titles(trial, each), *known))

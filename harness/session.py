@@ -176,6 +176,7 @@ class Session:
             return self._run(trial, origin)
 
     def _run(self, trial: Trial, origin: trial_record.Origin) -> dict[str, Any]:
+        self._ask_everyone(trial)
         obstacle = self.obstacle(trial.reference) or self.obstacle(trial.subject)
         if obstacle:
             return self.judged(trial_record.not_run_record(trial, origin, obstacle))
@@ -205,9 +206,6 @@ class Session:
 
     def _outcome(self, trial: Trial) -> Outcome:
         """What the trial showed; tried once more where a process elsewhere died of it. Raises Died if it does again."""
-        for target in (trial.reference, trial.subject):
-            self._open(target)  # a check may ask one side only, but the header tells of both
-        self._ask_who_is_elsewhere()
         try:
             return runner.run(trial, self._open, self.selection.lanes)
         except Died as died:
@@ -215,17 +213,20 @@ class Session:
             first = f"tried a second time, since at the first one the process died: {died.death.reason}"
             return replace(outcome, note="; ".join(filter(None, (outcome.note, first))))
 
-    def _ask_who_is_elsewhere(self) -> None:
-        """Open the other targets that are not here, so that the header, which the first trial writes, has all versions.
+    def _ask_everyone(self, trial: Trial) -> None:
+        """Open all targets, so that the header, which the first trial writes, tells what took effect on each of them.
 
         One that cannot be opened says so in its own trials.
         """
-        for target in self.targets:
-            if target.where and target not in self._opened and self.obstacle(target) is None:
-                try:
-                    self._open(target)
-                except BrokenTarget as broken:
-                    self._obstacles[target] = str(broken)
+        if self._opened:
+            return
+        with self._watchdog.limit(self._patience(trial)) if self._watchdog else nullcontext():
+            for target in self.targets:
+                if self.obstacle(target) is None:
+                    try:
+                        self._open(target)
+                    except BrokenTarget as broken:
+                        self._obstacles[target] = str(broken)
 
     def judged(self, record: dict[str, Any]) -> dict[str, Any]:
         """The record with its status against ``known.yaml``."""

@@ -11,6 +11,8 @@ from harness.model import Case, Check, Expectation, Tier, Trial, Verdict
 from harness.outcome import Outcome
 from harness.watchdog import Death
 
+REFUSED = (Verdict.REJECTED_BY_BOTH, Verdict.UNSUPPORTED)
+
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
@@ -68,7 +70,7 @@ def as_expected(trial: Trial, outcome: Outcome) -> bool:
     """Whether the trial went as its document says."""
     # That the harness found the weights not to fit is no rejection that a document could speak of.
     misfit = any(failure.misfit for failure in outcome.failures.values())
-    if trial.against_itself and outcome.fails_alike:
+    if trial.against_itself and outcome.fails_alike and outcome.verdict in REFUSED:
         return True
     return trial.case.expect.met_by(outcome.verdict) and not outcome.undocumented and not misfit
 
@@ -108,7 +110,7 @@ def _again(trial: Trial, origin: Origin) -> str:
     # The default tier has a part of the variants only.
     variant = bool(trial.subject.mode) or trial.dtype != "float32"
     words += ["--tier", "full"] if variant or origin.tier is Tier.FULL else []
-    if _elsewhere(trial) or trial.reference.isa:
+    if _elsewhere(trial) or trial.reference.isa or trial.subject.isa:
         words += ["--reference", str(trial.reference), "--subject", str(trial.subject)]
     return shlex.join(words)
 

@@ -13,11 +13,14 @@ import re
 import tempfile
 from typing import Any, Callable, Dict, Optional
 
-# oneDNN's names in its order (src/cpu/platform.cpp), each with the word for it; the first that is found counts.
+from harness.isa import machine
+
+# oneDNN's names (src/cpu/platform.cpp), each with the word for it, or none; the first that is found counts.
 _SENTENCES = (
-    (r"AMX with float16", "amx_fp16"),
+    (r"AVX ?10\.[2-9].*", ""),
+    (r"AMX with (?:.*\W)?float16", "amx_fp16"),
     (r"AMX", "amx"),
-    (r"AVX-512 with float16|AVX ?10", "avx512_fp16"),
+    (r"AVX-512 with float16|AVX ?10\.1", "avx512_fp16"),
     (r"AVX-512", "avx512"),
     (r"AVX2 with .*float16", "avx2_vnni_2"),
     (r"AVX2", "avx2"),
@@ -48,7 +51,7 @@ _ALL = -1  # MKL_CBWR_ALL
 def of_torch(torch: Any) -> Dict[str, Any]:
     """What ATen, oneDNN and MKL took in this process; ``None`` for one that does not tell."""
     sentence, aten = _guarded(lambda: _torch_onednn(torch)), _guarded(lambda: _aten(torch))
-    isa = word_of(sentence) if sentence else _ATEN.get(str(aten), aten)
+    isa = word_of(sentence) if sentence else _here(_ATEN).get(str(aten), aten)
     return {"isa": isa, "onednn_isa": sentence, "aten_isa": aten, "mkl_cbwr": _guarded(lambda: _mkl(torch))}
 
 
@@ -56,15 +59,20 @@ def of_mindspore(mindspore: Any) -> Dict[str, Any]:
     """What oneDNN took in this process; ``None`` if it does not tell. MindSpore's own kernels (nnacl) do not."""
     folder = os.path.join(os.path.dirname(mindspore.__file__), "lib")
     mask = _guarded(lambda: int(_library(folder, "libdnnl.so*").dnnl_get_effective_cpu_isa()))
-    isa = None if mask is None else _MASKS.get(mask, hex(mask))
+    isa = None if mask is None else _here(_MASKS).get(mask, hex(mask))
     return {"isa": isa, "onednn_isa": None if mask is None else hex(mask)}
 
 
+def _here(words: Dict[Any, str]) -> Dict[Any, str]:
+    """The words, on the architecture that they are of: oneDNN's masks mean something else on another."""
+    return words if machine() == "x86_64" else {}
+
+
 def _guarded(ask: Callable[[], Any]) -> Any:
-    """The answer, or ``None`` from a release that cannot be asked so."""
+    """The answer, or ``None`` from a release or a platform that cannot be asked so, in whatever way it says that."""
     try:
         return ask()
-    except (AttributeError, ImportError, IndexError, OSError, RuntimeError):
+    except Exception:
         return None
 
 
@@ -74,7 +82,8 @@ def _library(folder: str, pattern: str) -> Any:
 
 def word_of(sentence: str) -> str:
     """The word for what oneDNN calls an instruction set; the sentence itself where there is none."""
-    return next((word for pattern, word in _SENTENCES if re.search(pattern, sentence)), sentence)
+    found = next((word for pattern, word in _SENTENCES if re.search(pattern, sentence)), "")
+    return found if found and machine() == "x86_64" else sentence
 
 
 def _aten(torch: Any) -> Optional[str]:
@@ -100,7 +109,10 @@ def _torch_onednn(torch: Any) -> Optional[str]:
         torch.nn.functional.conv2d(torch.ones(2, 4, 4, 4), weight)
 
     def logged() -> None:
-        if "ONEDNN_VERBOSE" in os.environ:  # a user reads the log, which would be off after it was switched on here
+        if os.environ.get("ONEDNN_VERBOSE", "0") not in (
+            "0",
+            "none",
+        ):  # a user reads the log, which would be off after it was switched on here
             convolve()
         else:
             with mkldnn.verbose(mkldnn.VERBOSE_ON):

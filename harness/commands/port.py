@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import calls, environment, plan, trial_record
+from harness import calls, environment, isa, plan, trial_record
 from harness.adjudicate import derivative
 from harness.backends import targets
 from harness.casefile import Recipe
@@ -90,8 +90,10 @@ def _find(arguments: argparse.Namespace) -> tuple[Answer, World]:
     # To read a case file takes longer than all the rest, so that those which do not name the call are left out.
     naming = [path for path in paths if steps[0].call in path.read_text(encoding="utf-8", errors="replace")]
     files = [plan.read_case_file(path) for path in naming or paths]
-    isa, (reference, subject) = targets.together([arguments.reference, arguments.subject])
-    environment.prepare(1, isa)
+    process, (reference, subject) = targets.together([arguments.reference, arguments.subject])
+    environment.prepare(1, process)
+    if arguments.script and isa.variables(reference.isa) != isa.variables(subject.isa):
+        raise HarnessError(f"--script: a program has one instruction set; {reference} and {subject} have two")
     frameworks = (reference.framework, subject.framework)
     if len(set(frameworks)) < len(frameworks):
         raise HarnessError(f"--reference {reference} and --subject {subject}: expected two frameworks")

@@ -54,7 +54,7 @@ def register(commands: Subparsers) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """0 if all was recorded, 1 if something was left out."""
     wanted, output = _wanted(arguments), _output(arguments)
-    environment.prepare(max(arguments.threads, 1), wanted.target.isa)
+    environment.prepare(max(arguments.threads, 1))  # what is recorded has a process of its own
     paths = [Path(each) for each in arguments.cases] or plan.case_paths(CASES)
     if not paths:
         raise HarnessError(f"no case file in the folder {CASES}; give the paths of some")

@@ -48,7 +48,9 @@ def register(commands: Subparsers) -> None:
     parser.add_argument(
         "--cases", default="cases", metavar="DIR", help="where the case files are (default: %(default)s)"
     )
-    parser.add_argument("--reference", default="torch@cpu", metavar="TARGET", help="default: %(default)s")
+    parser.add_argument(
+        "--reference", metavar="TARGET", help="default: torch@cpu, on the instruction set of the trial's subject"
+    )
     parser.add_argument("--results", metavar="DIR", help="a run's results: say whether the trial shows the same here")
 
 

@@ -88,15 +88,23 @@ def _class_changes(now: dict[str, Record], before: dict[str, Record]) -> Iterato
 
 
 def describe(results: Results) -> str:
-    """The subjects and references of the results with their versions: ``mindspore 2.10.0 against torch 2.13.0``."""
+    """The subjects and references of the results with their versions: ``mindspore 2.10.0 against torch 2.13.0``.
+
+    What is held against itself is named whole: ``torch@cpu+avx512 2.13.0 against torch@cpu 2.13.0``.
+    """
     sides = []
     for side in ("subject", "reference"):
-        pairs = {(trial[side].partition("@")[0], trial[f"{side}_version"]) for trial in results.trials}
+        pairs = {(_name(trial, side), trial[f"{side}_version"]) for trial in results.trials}
         # A target that did not run has no version, and adds nothing beside one of the same framework that did.
         versioned = {name for name, release in pairs if release}
         shown = sorted(pair for pair in pairs if pair[1] or pair[0] not in versioned)
         sides.append(" and ".join(" ".join(pair).strip() for pair in shown))
     return " against ".join(sides) if all(sides) else "no trials"
+
+
+def _name(trial: Record, side: str) -> str:
+    frameworks = [trial[each].partition("@")[0] for each in (side, "subject", "reference")]
+    return str(trial[side]) if frameworks[1] == frameworks[2] else frameworks[0]
 
 
 def _newest(results: Results) -> dict[str, Record]:

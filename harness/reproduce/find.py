@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import plan
 from harness.backends import targets
 from harness.casefile import CaseFile, Family
 from harness.errors import HarnessError, did_you_mean
-from harness.model import Tier, Trial
+from harness.model import Target, Tier, Trial
 
 EXAMPLE = "conv2d/same-odd/k=2,d=1,g=1,bias=true,h=9,w=12,float32,mindspore@cpu"
+USUAL = Target("torch", "cpu")
 _PARTS = 2  # dtype and subject, at an id's end
 
 
@@ -26,13 +27,14 @@ class Found:
     isa: str
 
 
-def find(given: str, folder: Path, reference: str) -> Found:
+def find(given: str, folder: Path, reference: str | None) -> Found:
     """The trial of this id.
 
     Args:
         given: as in a record, or as pytest names its item.
         folder: where the case files are.
-        reference: the name of the target that the trial is compared against.
+        reference: the name of the target that the trial is compared against; if none, torch on the CPU, in the process
+            of the subject.
 
     Raises:
         HarnessError: there is no such trial; with what may have been meant.
@@ -49,7 +51,9 @@ def find(given: str, folder: Path, reference: str) -> Found:
     families = {family.name: family for family in file.families}
     if name not in families:
         raise HarnessError(f"'{given}': '{stem}' has no family '{name}' ({did_you_mean(name, families)})")
-    isa, (against, subject) = targets.together([reference, id_.rpartition(",")[2]])
+    subject_name = id_.rpartition(",")[2]
+    usual = replace(USUAL, isa=targets.parse(subject_name).isa)
+    isa, (against, subject) = targets.together([reference or str(usual), subject_name])
     selection = plan.Selection(against, (subject,), Tier.FULL)
     return Found(_trial(given, id_, families[name], selection), families[name], file, isa)
 

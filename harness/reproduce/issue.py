@@ -50,7 +50,8 @@ def _environment(exhibit: Exhibit, versions: Versions) -> list[tuple[str, str]]:
     trial = exhibit.trial
     devices = {target.framework: target for target in (trial.reference, trial.subject)}
     named = [(name, f"{version or 'unknown'}{_on(devices.get(name))}") for name, version in versions.items()]
-    kept = f"{isa.cpu()}, kept within {isa.meant(trial.subject.isa)}"
+    chosen = "".join(f", {name}={value}" for name, value in sorted(isa.chosen().items()))
+    kept = f"{isa.cpu()}, kept within {isa.meant(trial.subject.isa)}{chosen}"
     return [*named, ("Python", platform.python_version()), ("platform", platform.platform()), ("CPU", kept)]
 
 

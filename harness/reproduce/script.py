@@ -75,7 +75,8 @@ def _head(exhibit: Exhibit, frameworks: Sequence[str]) -> dict[str, Any]:
     return {
         "about": about(exhibit),
         "shows": str(exhibit.shows),
-        "modules": sorted(["sys", *needed, *(["os"] if pinned else [])]),
+        "modules": sorted(["sys", *needed, *(["os"] if computes else [])]),
+        "computes": computes,
         "pinned": pinned,
         "imports": ["numpy", *sorted(frameworks)],
         "given": list(case.inputs),

@@ -69,6 +69,15 @@ def test_a_process_can_be_told_otherwise_by_the_one_that_starts_it() -> None:
 
 
 @pytest.mark.usefixtures("cpu")
+def test_who_sets_one_of_ours_anew_has_chosen_it() -> None:
+    environ: dict[str, str] = {}
+    isa.keep_within(environ=environ)
+    environ["ONEDNN_MAX_CPU_ISA"] = "SSE41"  # as `env:` of a target in targets.toml does in the process that it starts
+    isa.keep_within("avx512", environ)
+    assert (environ["ONEDNN_MAX_CPU_ISA"], isa.chosen(environ)) == ("SSE41", {"ONEDNN_MAX_CPU_ISA": "SSE41"})
+
+
+@pytest.mark.usefixtures("cpu")
 @pytest.mark.parametrize(
     ("theirs", "word", "left"),
     [
@@ -156,15 +165,36 @@ def test_a_program_keeps_itself_within_it_unless_its_user_says_otherwise() -> No
         ("Intel AVX-512 with float16, Intel DL Boost and bfloat16 support", "avx512_fp16"),
         ("Intel AVX 10.1", "avx512_fp16"),
         ("Intel AVX10.1 and Intel AMX with bfloat16 and 8-bit integer support", "amx"),
-        ("Intel AVX10.1 and Intel AMX with float16, bfloat16 and 8-bit integer support", "amx_fp16"),
-        ("Something newer", "Something newer"),
+        ("Intel AVX10.1 and Intel AMX with bfloat16, float16 and 8-bit integer support", "amx_fp16"),
+        ("Intel AVX10.2", None),
+        ("Intel AVX10.2 and Intel AMX with bfloat16, float16 and 8-bit integer support", None),
+        ("Something newer", None),
     ],
 )
-def test_onednns_names_have_words_here(sentence: str, word: str) -> None:
-    assert cpu_isa.word_of(sentence) == word
-    assert word in isa.ISAS or word in (sentence, "avx2_vnni_2"), (
-        "what has no word is named as it is, and is known nowhere"
-    )
+def test_onednns_names_have_words_here(monkeypatch: pytest.MonkeyPatch, sentence: str, word: str | None) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert cpu_isa.word_of(sentence) == (word or sentence), "what has no word is named as it is, and is known nowhere"
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert cpu_isa.word_of(sentence) == sentence
+
+
+@pytest.mark.parametrize(("machine", "told"), [("x86_64", "avx2"), ("aarch64", "0x7")])
+def test_onednns_masks_are_of_one_architecture(monkeypatch: pytest.MonkeyPatch, machine: str, told: str) -> None:
+    class Library:
+        dnnl_get_effective_cpu_isa = staticmethod(lambda: 7)  # 256 bits of SVE on Arm
+
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr(cpu_isa, "_library", lambda *_: Library)
+    assert cpu_isa.of_mindspore(pytest) == {"isa": told, "onednn_isa": "0x7"}
+
+
+def test_a_release_that_cannot_be_asked_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise TypeError("no such library on this platform")
+
+    monkeypatch.setattr(cpu_isa, "_library", fail)
+    monkeypatch.setattr(cpu_isa, "_printed", fail)
+    assert {name for name, value in cpu_isa.of_torch(pytest).items() if value not in (None, "None")} == set()
 
 
 TELL = """
@@ -318,6 +348,26 @@ def test_a_framework_against_itself_has_no_document(project: Project) -> None:
     assert run(project, "-n", "0", *sides)[0] == pytest.ExitCode.TESTS_FAILED
     project.known({**entry, "references": ["mini@cpu"], "isa": {"mini": ["sse41"]}})
     assert run(project, "-n", "0", *sides)[0] == 0
+
+
+@on_x86
+def test_that_both_cannot_derive_is_no_excuse_for_outputs_that_differ(project: Project) -> None:
+    call = "{call: mini.Opaque, with: {ci: =ci, co: =ci}}"
+    project.layer("Affine", f"  opaque: {{because: b, mini: {call}, expect: equal}}\n")
+    code, _ = run(project, "-n", "0", "--reference=mini@cpu", "--subject=mini@cpu+sse41")
+    trials = [line for line in project.lines if line["type"] == "trial"]
+    found = {each["subject"]: (each["verdict"], each["status"]) for each in trials}
+    assert found == {"mini@cpu": ("unsupported", "as_expected"), "mini@cpu+sse41": ("value", "new")}
+    assert code == pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_the_header_tells_of_all_though_the_first_trials_are_not_run(project: Project, workers: str) -> None:
+    project.layer("Affine", RIGHT)
+    run(project, "-n", workers, "--subject=mini@ascend", "--subject=mini@cpu:graph")
+    told = {name: each.get("isa") for name, each in project.lines[0]["targets"].items() if name != "numpy@cpu"}
+    taken = isa.NATIVE if isa.machine() != "x86_64" else "avx2"
+    assert told == {"honest@cpu": taken, "mini@ascend": None, "mini@cpu": taken, "mini@cpu:graph": taken}
 
 
 def test_one_that_is_not_here_is_not_run_with_its_reason(project: Project) -> None:

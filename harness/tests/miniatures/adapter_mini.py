@@ -67,6 +67,13 @@ class Dispatched(Linear):
         return np.roll(right, 1, -1) if kept_within() == "sse41" else right
 
 
+class Opaque(Dispatched):
+    """The same, and there is no derivative of it."""
+
+    def derived(self, of: str, gradient: Array) -> Array:
+        raise NotImplementedError("no derivative of this")
+
+
 class Flipped(Linear):
     """The output flipped along its last axis."""
 
@@ -379,6 +386,7 @@ WRONG = (
     Transposed,
     Shifted,
     Dispatched,
+    Opaque,
     Bounded,
     Flipped,
     HalfCast,
