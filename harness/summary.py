@@ -50,18 +50,11 @@ def write(
         verbose: whether all trials of each red class are listed.
     """
     terminal.write_sep("=", "conformance")
-    for line in layer_lines(results.trials):
+    for line in (*layer_lines(results.trials), *coverage_lines(results), *determinism.lines(results)):
         terminal.write_line(line)
-    for line in coverage_lines(results):
-        terminal.write_line(line)
-    for line in determinism.lines(results):
-        terminal.write_line(line)
-    for target, why in sorted({item for run in results.runs for item in run.header.get("not_run", {}).items()}):
-        terminal.write_line(f"NOT RUN: {target}: {why}", red=True)
-    for line in not_run_lines(results):
+    lacking = [f"NOT RUN: {target}: {why}" for target, why in _known_before(results)] + not_run_lines(results)
+    for line in (*lacking, *(f"INCOMPLETE: {problem}" for problem in results.problems)):
         terminal.write_line(line, red=True)
-    for problem in results.problems:
-        terminal.write_line(f"INCOMPLETE: {problem}", red=True)
     for heading, *lines in [*blocks(found, verbose=verbose), *weak_block(results.trials, verbose=verbose)]:
         terminal.write_line(heading, red=True)
         for line in lines:
@@ -80,12 +73,17 @@ def write(
 
 def not_run_lines(results: Results) -> list[str]:
     """What showed only when a target was started, or when a host was lost: how many trials it cost, and why."""
-    said = {target for run in results.runs for target in run.header.get("not_run", {})}
+    said = {target for target, _ in _known_before(results)}
     return [
         f"NOT RUN: {subject}: {count:,} trial{'' if count == 1 else 's'}: {why}"
         for subject, (count, why) in sorted(results.not_run.items())
         if subject not in said
     ]
+
+
+def _known_before(results: Results) -> list[tuple[str, str]]:
+    """Targets that were known not to run here before any trial was run, and why."""
+    return sorted({item for run in results.runs for item in run.header.get("not_run", {}).items()})
 
 
 def leading(found: Sequence[DivergenceClass], results: Results) -> list[str]:
