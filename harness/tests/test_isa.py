@@ -33,6 +33,13 @@ FLAGS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable is set, neither by a user of the tests nor by the process that they run in."""
+    for name in (*isa.VARIABLES, isa.MARK):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """An x86-64 CPU with AVX-512, and without float16 and AMX."""
@@ -216,10 +223,9 @@ def test_a_framework_tells_what_it_was_kept_within(framework: str, word: str) ->
     reason = targets.obstacle(target)
     if reason:
         pytest.skip(reason)
-    clean = {name: value for name, value in os.environ.items() if name not in (*isa.VARIABLES, isa.MARK)}
     for given, wanted in (({}, word), ({"ONEDNN_MAX_CPU_ISA": "SSE41"}, "sse41")):
         command = [sys.executable, "-c", TELL, str(target)]
-        done = subprocess.run(command, env={**clean, **given}, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, env={**os.environ, **given}, capture_output=True, text=True, check=True)
         told = json.loads(done.stdout.splitlines()[-1])
         assert (told["isa"], told["isa_asked"], told["isa_variables"]) == (wanted, word, given)
         assert told["cpu"] == isa.cpu()
@@ -310,8 +316,6 @@ def test_it_is_known_where_it_was_seen_and_new_elsewhere(project: Project, words
 
 @on_x86
 def test_a_user_who_has_set_it_is_told_so(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*isa.VARIABLES, isa.MARK):  # what the tests' own process was told
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")
     project.layer("Affine", WRONG)
     project.known({"id": "rolls", "families": ["dispatched"], "isa": {"mini": ["sse41"]}})
