@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Generator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,6 +33,9 @@ class FailureBlocks:
     def pytest_terminal_summary(self, terminalreporter: Any) -> Generator[None, None, None]:
         """Leave pytest its count of failures, and take the others away while it prints."""
         leading = self._leading
+        if self._config.option.tbstyle == "line":
+            for report in terminalreporter.stats.get("failed", []):
+                _in_a_line(report)
         if leading is None or self._config.option.tbstyle in SHORT:
             yield
             return
@@ -57,6 +61,13 @@ class FailureBlocks:
         asked = any(re.match(r"-[a-zA-Z]*r", argument) for argument in given)
         if self._all and (asked or config.option.reportchars != LINES_BY_DEFAULT):
             terminalreporter.stats["failed"] = self._all
+
+
+def _in_a_line(report: Any) -> None:
+    """Have pytest print a trial's failure in one line: the trial, and the reason that its story starts with."""
+    if _trial(report):
+        report.longrepr = SimpleNamespace(reprcrash=f"{_trial(report)}: {str(report.longrepr).splitlines()[0]}")
+        report.toterminal = lambda _: None
 
 
 def _trial(report: Any) -> str:

@@ -47,6 +47,11 @@ ISAS: Mapping[str, Isa] = {
     "amx": Isa("AVX512_CORE_AMX", "avx512", "AVX512", _AMX),
     "amx_fp16": Isa("AVX512_CORE_AMX_FP16", "avx512", "AVX512", (*_AMX, "amx_fp16")),
 }
+# What oneDNN's own variable may say besides; it ignores all else.
+_ONEDNN_VALUES = {values.onednn for values in ISAS.values()} | {
+    *("ALL", "DEFAULT", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE_VNNI", "AVX512_CORE_BF16"),
+    *("AVX10_1_512", "AVX10_1_512_AMX", "AVX10_1_512_AMX_FP16", "AVX10_2_512", "AVX10_2_512_AMX_2"),
+}
 # What a target may name.
 WORDS = (NATIVE, *ISAS)
 
@@ -117,6 +122,15 @@ def chosen(environ: Mapping[str, str] = os.environ) -> Dict[str, str]:
     """The variables that a user has set, which win."""
     ours = _ours(environ)
     return {name: environ[name] for name in VARIABLES if environ.get(name) and name not in ours}
+
+
+def choice(environ: Mapping[str, str] = os.environ) -> List[str]:
+    """What is to be said of the variables that a user has set, in lines."""
+    found = chosen(environ)
+    said = ", ".join(f"{name}={value}" for name, value in sorted(found.items()))
+    lines = [f"{said} is set in the environment, and wins over that"] if said else []
+    unknown = [name for name in ONEDNN if found.get(name, "ALL").upper() not in _ONEDNN_VALUES]
+    return lines + [f"oneDNN knows no {name}={found[name]}, and takes what the CPU has" for name in unknown]
 
 
 def _ours(environ: Mapping[str, str]) -> List[str]:

@@ -268,6 +268,4 @@ class Recorder:
 def _instruction_sets(found: Sequence[Target]) -> list[str]:
     """What the CPU's targets are kept within, and what the user has set instead."""
     words = dict.fromkeys(isa.meant(target.isa) for target in found if target.device == "cpu" and not target.golden)
-    lines = [f"instruction set {' and '.join(words)}, on {isa.cpu()}"] if words else []
-    chosen = ", ".join(f"{name}={value}" for name, value in sorted(isa.chosen().items()))
-    return [*lines, *([f"{chosen} is set in the environment, and wins over that"] if chosen else [])]
+    return [*([f"instruction set {' and '.join(words)}, on {isa.cpu()}"] if words else []), *isa.choice()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -50,7 +51,7 @@ def write(
         verbose: whether all trials of each red class are listed.
     """
     terminal.write_sep("=", "conformance")
-    for line in (*layer_lines(results.trials), *coverage_lines(results), *determinism.lines(results)):
+    for line in (*layer_lines(results.trials), *coverage_lines(results), *determinism.lines(results), *isas(results)):
         terminal.write_line(line)
     lacking = [f"NOT RUN: {target}: {why}" for target, why in _known_before(results)] + not_run_lines(results)
     for line in (*lacking, *(f"INCOMPLETE: {problem}" for problem in results.problems)):
@@ -69,6 +70,21 @@ def write(
             terminal.write_line(line)
     red = any(Status(trial["status"]).red for trial in results.trials)
     terminal.write_line(_next(red, results, Path(os.path.relpath(folder, here))))
+
+
+def isas(results: Results) -> list[str]:
+    """The instruction sets that took effect, as the targets tell, and those that were asked for something else."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, told in sorted({item[0]: item[1] for run in results.runs for item in _targets(run.header)}.items()):
+        asked = told.get("isa_asked")
+        as_asked = asked in (None, "native", told["isa"])
+        found[told["isa"]].append(name if as_asked else f"{name}, which was to keep within {asked}")
+    shown = "; ".join(f"{word}: {', '.join(names)}" for word, names in sorted(found.items()))
+    return [f"instruction set  {shown}"] if shown else []
+
+
+def _targets(header: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    return [(name, told) for name, told in header.get("targets", {}).items() if told.get("isa")]
 
 
 def not_run_lines(results: Results) -> list[str]:

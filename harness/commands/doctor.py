@@ -108,5 +108,4 @@ def _instruction_sets() -> list[str]:
         f"instruction sets of this CPU: {words}",
         f"a run keeps within {isa.BASELINE}, unless a target names another: torch@cpu+native, mindspore@cpu+amx:graph",
     ]
-    chosen = ", ".join(f"{name}={value}" for name, value in sorted(isa.chosen().items()))
-    return [*lines, *([f"{chosen} is set in the environment, and wins over that"] if chosen else [])]
+    return [*lines, *isa.choice()]

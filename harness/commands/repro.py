@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ from harness.backends import targets
 from harness.commands import Subparsers, declare, on_stderr
 from harness.divergence import signature
 from harness.errors import HarnessError, did_you_mean
-from harness.model import Target
+from harness.model import GOLDEN, Target
 from harness.protocol import Backend
 from harness.records import Record, dump, merge, write_atomic
 from harness.reproduce import bare
 from harness.reproduce.bare import Ran
-from harness.reproduce.find import Found, find
+from harness.reproduce.find import Found, find, plain_id
 from harness.reproduce.issue import issue
 from harness.reproduce.make import Made, make
 from harness.reproduce.script import script
@@ -49,7 +50,9 @@ def register(commands: Subparsers) -> None:
         "--cases", default="cases", metavar="DIR", help="where the case files are (default: %(default)s)"
     )
     parser.add_argument(
-        "--reference", metavar="TARGET", help="default: torch@cpu, on the instruction set of the trial's subject"
+        "--reference",
+        metavar="TARGET",
+        help="default: that of the results, if these are given; else torch@cpu, on the subject's instruction set",
     )
     parser.add_argument("--results", metavar="DIR", help="a run's results: say whether the trial shows the same here")
 
@@ -58,9 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
     """0 if the program shows the divergence, 1 if it does not."""
     if arguments.output is not None and not arguments.output.strip():
         raise HarnessError("--output '': expected the name of a file")
-    found = find(arguments.trial, Path(arguments.cases), arguments.reference)
+    trials = _trials(arguments)
+    recorded = trials.get(plain_id(arguments.trial))
+    found = find(arguments.trial, Path(arguments.cases), arguments.reference or _reference(recorded))
+    if trials and recorded is None:
+        raise HarnessError(f"{arguments.results} has no '{found.trial.id}' ({did_you_mean(found.trial.id, trials)})")
     environment.prepare(1, found.isa)
-    recorded = _recorded(arguments, found)
     for target in (found.trial.reference, found.trial.subject):
         reason = targets.obstacle(target) or targets.unasked(target)
         if reason:
@@ -81,13 +87,17 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if ran.code == 1 else 1
 
 
-def _recorded(arguments: argparse.Namespace, found: Found) -> Record | None:
+def _reference(recorded: Record | None) -> str | None:
+    """The reference of the run, where it is in this interpreter and can be asked; else none."""
+    name = str(recorded["reference"]) if recorded else ""
+    return name if "@" in name and not name.startswith(GOLDEN) else None
+
+
+def _trials(arguments: argparse.Namespace) -> Mapping[str, Record]:
+    """The trials of the results that are given, by their ids; none without results."""
     if arguments.results is None:
-        return None
-    trials = {each["trial"]: each for each in merge([Path(arguments.results)]).trials}
-    if found.trial.id not in trials:
-        raise HarnessError(f"{arguments.results} has no '{found.trial.id}' ({did_you_mean(found.trial.id, trials)})")
-    return trials[found.trial.id]
+        return {}
+    return {each["trial"]: each for each in merge([Path(arguments.results)]).trials}
 
 
 def _make(found: Found, *, shrink: bool) -> Made:

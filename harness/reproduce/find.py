@@ -39,7 +39,7 @@ def find(given: str, folder: Path, reference: str | None) -> Found:
     Raises:
         HarnessError: there is no such trial; with what may have been meant.
     """
-    id_ = _plain(given)
+    id_ = plain_id(given)
     stem, _, rest = id_.partition("/")
     name, _, values = rest.partition("/")
     if not (stem and name and values.count(",") >= _PARTS):
@@ -51,14 +51,14 @@ def find(given: str, folder: Path, reference: str | None) -> Found:
     families = {family.name: family for family in file.families}
     if name not in families:
         raise HarnessError(f"'{given}': '{stem}' has no family '{name}' ({did_you_mean(name, families)})")
-    subject_name = id_.rpartition(",")[2]
-    usual = replace(USUAL, isa=targets.parse(subject_name).isa)
-    isa, (against, subject) = targets.together([reference or str(usual), subject_name])
+    named = targets.parse(id_.rpartition(",")[2])
+    usual = USUAL if named.framework == USUAL.framework else replace(USUAL, isa=named.isa)
+    isa, (against, subject) = targets.together([reference or str(usual), str(named)])
     selection = plan.Selection(against, (subject,), Tier.FULL)
     return Found(_trial(given, id_, families[name], selection), families[name], file, isa)
 
 
-def _plain(given: str) -> str:
+def plain_id(given: str) -> str:
     """``conv2d/same/k=3`` for ``cases/conv2d.yaml::same::k=3``."""
     return re.sub(r"^(?:.*/)?([^/]+)\.yaml::([^:]+)::", r"\1/\2/", given.strip())
 

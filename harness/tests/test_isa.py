@@ -324,6 +324,8 @@ def test_a_user_who_has_set_it_is_told_so(project: Project, monkeypatch: pytest.
     assert "conformance: ONEDNN_MAX_CPU_ISA=SSE41 is set in the environment, and wins over that" in lines
     told = project.lines[0]["targets"]["mini@cpu"]
     assert (told["isa"], told["isa_asked"]) == ("sse41", "avx2")
+    end = "instruction set  sse41: honest@cpu, which was to keep within avx2, mini@cpu, which was to keep within avx2"
+    assert end in lines
 
 
 @on_x86
@@ -387,3 +389,12 @@ def test_one_that_is_not_here_is_not_run_with_its_reason(project: Project) -> No
 def test_the_readme_and_the_schema_know_the_words() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     assert all(f"`{word}`" in readme for word in isa.WORDS)
+
+
+def test_a_misspelled_choice_is_told() -> None:
+    assert isa.choice({}) == []
+    assert isa.choice({"MKL_CBWR": "AVX2"}) == ["MKL_CBWR=AVX2 is set in the environment, and wins over that"]
+    assert isa.choice({"ONEDNN_MAX_CPU_ISA": "avx512_core_bf16"})[1:] == []
+    assert isa.choice({"ONEDNN_MAX_CPU_ISA": "AXV2"})[1:] == [
+        "oneDNN knows no ONEDNN_MAX_CPU_ISA=AXV2, and takes what the CPU has"
+    ]

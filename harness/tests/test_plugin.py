@@ -674,6 +674,11 @@ def test_the_other_trials_of_a_class_are_listed_for_who_asks(project: Project) -
         named = [line for line in result.outlines if "wrong" in line and "ci=5" in line]
         assert named, "pytest's own options go on as people expect"
         result.assert_outcomes(failed=6, passed=2)
+    lines = [line for line in project.run("-n", "2", "--tb=line").outlines if line.startswith("affine/")]
+    assert [line.partition(",")[0] for line in sorted(lines)] == sorted(
+        f"affine/{name}" for name in ("turned/ci=3", "turned/ci=4", *(f"wrong/ci={ci}" for ci in (3, 4, 5, 6)))
+    )
+    assert all(": new divergence: Affine: expected equal, got value" in line for line in lines)
     assert blocks(project.run("-n", "0", "--tb=no")) == []
     assert len(blocks(project.run("-n", "0", "--maxfail=2"))) == 1, "of what was run until then"
 
