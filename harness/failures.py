@@ -40,8 +40,10 @@ class FailureBlocks:
             yield
             return
         self._all = terminalreporter.stats.get("failed", [])
-        others = [report for report in self._all if not _trial(report)]
-        kept = sorted((report for report in self._all if _trial(report) in leading), key=lambda r: leading[_trial(r)])
+        named = [(_trial(report), report) for report in self._all]
+        others = [report for trial, report in named if not trial]
+        found = sorted((leading[trial], place) for place, (trial, _) in enumerate(named) if trial in leading)
+        kept = [self._all[place] for _, place in found]
         if kept:
             terminalreporter.stats["failed"] = [*others, *kept]
         try:
@@ -65,8 +67,8 @@ class FailureBlocks:
 
 def _in_a_line(report: Any) -> None:
     """Have pytest print a trial's failure in one line: the trial, and the reason that its story starts with."""
-    if _trial(report):
-        report.longrepr = SimpleNamespace(reprcrash=f"{_trial(report)}: {str(report.longrepr).splitlines()[0]}")
+    if trial := _trial(report):
+        report.longrepr = SimpleNamespace(reprcrash=f"{trial}: {str(report.longrepr).splitlines()[0]}")
         report.toterminal = lambda _: None
 
 

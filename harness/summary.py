@@ -75,16 +75,13 @@ def write(
 def isas(results: Results) -> list[str]:
     """The instruction sets that took effect, as the targets tell, and those that were asked for something else."""
     found: dict[str, list[str]] = defaultdict(list)
-    for name, told in sorted({item[0]: item[1] for run in results.runs for item in _targets(run.header)}.items()):
+    targets = {name: told for run in results.runs for name, told in run.header.get("targets", {}).items()}
+    for name, told in sorted((name, told) for name, told in targets.items() if told.get("isa")):
         asked = told.get("isa_asked")
         as_asked = asked in (None, "native", told["isa"])
         found[told["isa"]].append(name if as_asked else f"{name}, which was to keep within {asked}")
     shown = "; ".join(f"{word}: {', '.join(names)}" for word, names in sorted(found.items()))
     return [f"instruction set  {shown}"] if shown else []
-
-
-def _targets(header: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
-    return [(name, told) for name, told in header.get("targets", {}).items() if told.get("isa")]
 
 
 def not_run_lines(results: Results) -> list[str]:

@@ -103,16 +103,13 @@ def _mkl(torch: Any) -> Optional[str]:
 def _torch_onednn(torch: Any) -> Optional[str]:
     """What oneDNN says in the head of its log, which it writes once, with the first primitive that is logged."""
     mkldnn = torch.backends.mkldnn
-    weight = torch.ones(4, 4, 3, 3)
+    read_by_a_user = os.environ.get("ONEDNN_VERBOSE", "0") not in ("0", "none")
 
     def convolve() -> None:
-        torch.nn.functional.conv2d(torch.ones(2, 4, 4, 4), weight)
+        torch.nn.functional.conv2d(torch.ones(2, 4, 4, 4), torch.ones(4, 4, 3, 3))
 
     def logged() -> None:
-        if os.environ.get("ONEDNN_VERBOSE", "0") not in (
-            "0",
-            "none",
-        ):  # a user reads the log, which would be off after it was switched on here
+        if read_by_a_user:  # the log would be off after it was switched on here
             convolve()
         else:
             with mkldnn.verbose(mkldnn.VERBOSE_ON):

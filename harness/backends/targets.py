@@ -89,13 +89,13 @@ def _parsed(text: str) -> Target:
 def spelled(text: str) -> Target:
     """``framework@device[+isa][:mode]`` and no name. Raises HarnessError for anything else."""
     target = Target.of_kind(text)
-    known = {"framework": frameworks(), "device": DEVICES, "instruction set": isa.WORDS}
-    given = {"framework": target.framework, "device": target.device, "instruction set": target.isa}
+    parts = [("framework", target.framework, frameworks()), ("device", target.device, DEVICES)]
+    parts += [("instruction set", target.isa, isa.WORDS)] if "+" in text else []
     if not target.device or "+" in target.mode:
         raise HarnessError(f"target '{text}': expected {EXPECTED}")
-    for part, word in given.items():
-        if word not in known[part] and (word or part != "instruction set" or "+" in text):
-            raise HarnessError(f"target '{text}': unknown {part} ({did_you_mean(word, known[part])})")
+    for part, word, known in parts:
+        if word not in known:
+            raise HarnessError(f"target '{text}': unknown {part} ({did_you_mean(word, known)})")
     if target.isa and target.device != "cpu":
         raise HarnessError(
             f"target '{text}': only a CPU has instruction sets to choose from; leave out '+{target.isa}'"
